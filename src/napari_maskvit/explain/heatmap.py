@@ -1,0 +1,304 @@
+"""From raw attention to a picture: normalise, factorise, colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_maskvit.errors import ExplainError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_maskvit.explain.attention import Head, LevelAttention
+
+NORMALISATIONS = ("rank", "min-max", "relative")
+SCOPES = ("slide", "window")
+COMBINATIONS = ("average", "multiply")
+FACTORISED = "factorised"
+
+_MEANING = {
+    "rank": "share of the tissue that got less attention",
+    "min-max": "0 = least, 1 = most attention",
+    "relative": "1 = as much as if attention were even",
+}
+_WINDOW = {"patch": "patch", "region": "region", "slide": "slide"}
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A picture of attention on a lattice over the slide.
+
+    Parameters
+    ----------
+    array
+        (rows, columns) float32; NaN on background.
+    step
+        Side of a cell in level-0 pixels; the first cell starts at the slide's corner.
+    spacing
+        Side of a cell in µm.
+    level, head, normalisation, scope
+        What is shown.
+    limits
+        Values at the two ends of the colour scale.
+    """
+
+    array: NDArray[np.float32]
+    step: float
+    spacing: float
+    level: str
+    head: Head
+    normalisation: str
+    scope: str
+    limits: tuple[float, float]
+
+    @property
+    def legend(self) -> str:
+        """One sentence: what the colour means, at which level, head and normalisation."""
+        head = f"head {self.head}" if isinstance(self.head, int) else f"{self.head} over heads"
+        if self.level == FACTORISED:
+            what = "all levels combined"
+        else:
+            over = {"patch": "tokens", "region": "patches", "slide": "regions"}[self.level]
+            what = f"{self.level} level, over {over}"
+        where = (
+            "whole slide" if self.scope == "slide" else f"each {_WINDOW.get(self.level, 'window')}"
+        )
+        return f"{_MEANING[self.normalisation]} ({what}; {head}; compared within {where})"
+
+    def colourise(self, colormap: str = "inferno") -> NDArray[np.uint8]:
+        """(rows, columns, 4) RGBA; background fully transparent.
+
+        Raises
+        ------
+        ExplainError
+            If there is no such colormap.
+        """
+        from cmap import Colormap
+
+        try:
+            colours = Colormap(colormap)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExplainError(
+                f"There is no colormap {colormap!r}; try inferno, magma, viridis or cividis."
+            ) from error
+        low, high = self.limits
+        seen = np.isfinite(self.array)
+        scaled = np.clip((np.where(seen, self.array, low) - low) / max(high - low, 1e-12), 0, 1)
+        rgba = np.asarray(colours(scaled, bytes=True), np.uint8)
+        rgba[~seen] = 0
+        return rgba
+
+    def save(self, path: str | Path) -> Path:
+        """Write a float32 TIFF with resolution tags, whole or not at all; background is NaN."""
+        import tifffile
+
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.partial")
+        per_cm = 1e4 / self.spacing
+        try:
+            tifffile.imwrite(
+                partial,
+                self.array,
+                resolution=(per_cm, per_cm),
+                resolutionunit="CENTIMETER",
+                compression="zlib",
+                tile=(256, 256),
+                metadata={
+                    "axes": "YX",
+                    "level": self.level,
+                    "head": str(self.head),
+                    "normalisation": self.normalisation,
+                    "scope": self.scope,
+                    "spacing_um": self.spacing,
+                    "legend": self.legend,
+                },
+            )
+            partial.replace(path)
+        except OSError as error:
+            raise ExplainError(f"The heatmap cannot be written to {path}: {error}.") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+
+def normalise(
+    attention: LevelAttention,
+    head: Head = "mean",
+    normalisation: str = "rank",
+    scope: str = "slide",
+) -> NDArray[np.float32]:
+    """(K,) normalised values of the kept positions.
+
+    "relative" is raw attention times the number of kept positions of its window, so that 1 is
+    even attention and windows with little tissue do not look hot. With scope "slide", ranks and
+    min-max are taken over these relative values of the whole slide; with scope "window" each
+    patch (or region) is taken for itself.
+
+    Parameters
+    ----------
+    attention
+        Raw attention of one level.
+    head
+        "mean", "max" or a head's number.
+    normalisation
+        "rank": share of kept values strictly smaller, in [0, 1). "min-max": in [0, 1].
+        "relative": 1 = even.
+    scope
+        "slide" or "window".
+
+    Raises
+    ------
+    ExplainError
+        If a name is unknown.
+    """
+    _check("normalisation", normalisation, NORMALISATIONS)
+    _check("scope", scope, SCOPES)
+    raw = attention.pooled(head).astype(np.float64)
+    if not len(raw):
+        return raw.astype(np.float32)
+    windows = attention.windows()
+    relative = raw * np.bincount(windows)[windows]
+    if normalisation == "relative":
+        if scope == "window":
+            means = np.bincount(windows, relative) / np.bincount(windows)
+            relative = relative / np.maximum(means[windows], np.finfo(float).tiny)
+        return relative.astype(np.float32)
+    groups = windows if scope == "window" else np.zeros_like(windows)
+    rule = _ranks if normalisation == "rank" else _min_max
+    return rule(relative, groups).astype(np.float32)
+
+
+def _ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of each group's values strictly smaller."""
+    order = np.lexsort((values, groups))
+    sorted_values, sorted_groups = values[order], groups[order]
+    position = np.arange(len(values))
+    new_group = np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]
+    new_value = new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]]
+    first_of_group = np.maximum.accumulate(np.where(new_group, position, 0))
+    first_of_value = np.maximum.accumulate(np.where(new_value, position, 0))
+    ranks = np.empty(len(values))
+    ranks[order] = (first_of_value - first_of_group) / np.bincount(groups)[sorted_groups]
+    return ranks
+
+
+def _min_max(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(v - min) / (max - min) within each group; 0 where a group has one value only."""
+    count = int(groups.max()) + 1
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, groups, values)
+    np.maximum.at(high, groups, values)
+    span = (high - low)[groups]
+    return np.where(span > 0, (values - low[groups]) / np.where(span > 0, span, 1), 0.0)
+
+
+def level_heatmap(
+    attention: LevelAttention,
+    slide_spacing: float,
+    head: Head = "mean",
+    normalisation: str = "rank",
+    scope: str = "slide",
+) -> Heatmap:
+    """The heatmap of one level; parameters as in `normalise`."""
+    values = normalise(attention, head, normalisation, scope)
+    return Heatmap(
+        array=attention.raster(values, np.nan),
+        step=attention.step,
+        spacing=attention.step * slide_spacing,
+        level=attention.level,
+        head=head,
+        normalisation=normalisation,
+        scope=scope,
+        limits=_limits(values, normalisation),
+    )
+
+
+def factorised_heatmap(
+    levels: Mapping[str, LevelAttention],
+    slide_spacing: float,
+    *,
+    frozen: tuple[str, ...],
+    head: Head = "mean",
+    normalisation: str = "rank",
+    scope: str = "slide",
+    gamma: float = 0.5,
+    combine: str = "average",
+) -> Heatmap:
+    """All levels in one picture, on the lattice of the finest.
+
+    With w_l = 1 - gamma for frozen (task-agnostic) levels and gamma for tuned ones, "average" is
+    the weighted mean of the normalised levels and "multiply" the product of their powers (Grisi
+    et al., Medical Image Analysis 2025). A level with a single kept position is left out; where
+    every weight is 0 all levels count alike.
+
+    Raises
+    ------
+    ExplainError
+        If fewer than two levels are there, gamma lies outside [0, 1] or a name is unknown.
+    """
+    _check("combine", combine, COMBINATIONS)
+    if not 0 <= gamma <= 1:
+        raise ExplainError(f"gamma is {gamma:g}; it weighs two kinds of levels, from 0 to 1.")
+    if len(levels) < 2:
+        raise ExplainError(
+            "A factorised heatmap needs at least two levels; this explanation has only the "
+            f"{next(iter(levels), 'no')} level."
+        )
+    finest = min(levels.values(), key=lambda attention: attention.step)
+    # A level with a single position compares nothing: its rank of 0 would only darken the rest.
+    weights = {
+        name: (1 - gamma if name in frozen else gamma) if len(attention.rows) > 1 else 0.0
+        for name, attention in levels.items()
+    }
+    if not any(weights.values()):
+        weights = dict.fromkeys(weights, 1.0)
+    heads = {name: _usable_head(attention, head) for name, attention in levels.items()}
+    # Only the finest level's kept positions are looked up in the coarser pictures.
+    combined = np.zeros(len(finest.rows)) if combine == "average" else np.ones(len(finest.rows))
+    for name, attention in levels.items():
+        picture = attention.raster(normalise(attention, heads[name], normalisation, scope), np.nan)
+        ratio = round(attention.step / finest.step)
+        values = picture[finest.rows // ratio, finest.columns // ratio].astype(np.float64)
+        if combine == "average":
+            combined += weights[name] * values
+        else:
+            combined *= values ** weights[name]
+    if combine == "average":
+        combined /= sum(weights.values())
+    if normalisation != "relative":
+        combined = np.clip(combined, 0, 1)
+    values32 = combined.astype(np.float32)
+    return Heatmap(
+        array=finest.raster(values32, np.nan),
+        step=finest.step,
+        spacing=finest.step * slide_spacing,
+        level=FACTORISED,
+        head=head,
+        normalisation=normalisation,
+        scope=scope,
+        limits=_limits(values32, normalisation),
+    )
+
+
+def _usable_head(attention: LevelAttention, head: Head) -> Head:
+    # Levels differ in their number of heads: one that a level lacks is shown as its mean.
+    return "mean" if isinstance(head, int) and head >= attention.heads else head
+
+
+def _limits(values: NDArray[np.float32], normalisation: str) -> tuple[float, float]:
+    if normalisation != "relative":
+        return 0.0, 1.0
+    finite = values[np.isfinite(values)]
+    # A few tokens draw many times the even share; the scale is for the rest.
+    return 0.0, max(2.0, float(np.quantile(finite, 0.99))) if len(finite) else 2.0
+
+
+def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ExplainError(f"{what} is {value!r}; choose among {', '.join(known)}.")
