@@ -113,7 +113,8 @@ def test_wheel_holds_the_manifest_once(wheel: Path) -> None:
 
 
 def test_sdist_holds_the_manifest_at_the_top_and_what_builds_it(sdist: Path) -> None:
-    names = {name.split("/", 1)[1] for name in tarfile.open(sdist).getnames()}
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
     assert {"napari.yaml", "hatch_build.py", "pyproject.toml", "LICENSE"} <= names
     assert "src/napari_maskvit/napari.yaml" not in names
 
