@@ -81,7 +81,9 @@ def converter(
         if photometric == WHITE_IS_ZERO:
             colour = ~colour
         if has_alpha:
-            colour = _over_white(colour, values[..., colours, None], alpha == ASSOCIATED_ALPHA)
+            colour = over_white(
+                colour, values[..., colours, None], multiplied=alpha == ASSOCIATED_ALPHA
+            )
         if colours == 1:
             colour = np.repeat(colour, 3, axis=-1)
         return np.ascontiguousarray(colour)
@@ -102,9 +104,10 @@ def _bytes(dtype: np.dtype[Any], limit: int) -> Convert:
     return scale
 
 
-def _over_white(
-    colour: NDArray[np.uint8], alpha: NDArray[np.uint8], multiplied: bool
+def over_white(
+    colour: NDArray[np.uint8], alpha: NDArray[np.uint8], *, multiplied: bool
 ) -> NDArray[np.uint8]:
+    """Lay colours (rows, columns, n) of opacity alpha (rows, columns, 1) over white."""
     opacity = alpha.astype(np.uint16)
     shown = colour.astype(np.uint16) if multiplied else (colour * opacity + 127) // 255
     return np.minimum(shown + (255 - opacity), 255).astype(np.uint8)

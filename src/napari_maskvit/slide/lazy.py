@@ -39,7 +39,7 @@ def level_arrays(pyramid: Pyramid, name: str) -> tuple[Array, ...]:
     import dask.array as da
 
     return tuple(
-        da.from_array(
+        da.from_array(  # type: ignore[no-untyped-call]
             LevelPixels(pyramid, index),
             chunks=(_chunk(level.tile[0]), _chunk(level.tile[1]), 3),
             name=f"{name}-{id(pyramid):x}-{index}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_maskvit.slide.keep import Keep
 from napari_maskvit.slide.pyramid import WHITE, Pyramid
 from napari_maskvit.slide.region import Region
 
@@ -56,12 +57,12 @@ def _crop(pyramid: Pyramid, level: int, window: Window, keep: NDArray[np.bool_] 
     top = math.floor(window.y / downsample + 0.5)
     left = math.floor(window.x / downsample + 0.5)
     pixels = np.empty((window.height, window.width, 3), np.uint8)
-    wanted = None
+    cells = None
     if keep is not None and not keep.all():
-        wanted = _expand(
-            keep, np.arange(window.height) + 0.5, np.arange(window.width) + 0.5, window
-        )
-    invalid = pyramid.copy(level, top, left, pixels, wanted)
+        v = (np.arange(window.height) + 0.5) / window.height
+        u = (np.arange(window.width) + 0.5) / window.width
+        cells = Keep.over(keep, v, u)
+    invalid = pyramid.copy(level, top, left, pixels, cells)
     return Region(pixels, _valid(invalid, window))
 
 
@@ -74,11 +75,12 @@ def _resample(
     ys = _source_range(y0, window.height * ratio, margin)
     xs = _source_range(x0, window.width * ratio, margin)
     pixels = np.empty((len(ys), len(xs), 3), np.uint8)
-    wanted = None
-    if keep is not None:
-        v, u = (ys + 0.5 - y0) / ratio, (xs + 0.5 - x0) / ratio
-        wanted = None if keep.all() else _expand(keep, v, u, window)
-    invalid = pyramid.copy(level, int(ys[0]), int(xs[0]), pixels, wanted)
+    cells = None
+    if keep is not None and not keep.all():
+        v = (ys + 0.5 - y0) / (ratio * window.height)
+        u = (xs + 0.5 - x0) / (ratio * window.width)
+        cells = Keep.over(keep, v, u)
+    invalid = pyramid.copy(level, int(ys[0]), int(xs[0]), pixels, cells)
     left, top = x0 - xs[0], y0 - ys[0]
     box = (left, top, left + window.width * ratio, top + window.height * ratio)
     out = _resize(pixels, window, box)
@@ -116,17 +118,6 @@ def _resize(
     image = Image.fromarray(source)
     size = (window.width, window.height)
     return np.array(image.resize(size, Image.Resampling.HAMMING, box=(x0, y0, x1, y1)))
-
-
-def _expand(
-    keep: NDArray[np.bool_], v: NDArray[np.floating], u: NDArray[np.floating], window: Window
-) -> NDArray[np.bool_]:
-    """Look `keep` up at output positions v (rows) and u (columns)."""
-    rows, columns = keep.shape
-    i = np.clip((v * rows / window.height).astype(np.int64), 0, rows - 1)
-    j = np.clip((u * columns / window.width).astype(np.int64), 0, columns - 1)
-    expanded: NDArray[np.bool_] = keep[i[:, None], j[None, :]]
-    return expanded
 
 
 def _valid(invalid: NDArray[np.bool_] | None, window: Window) -> NDArray[np.bool_]:

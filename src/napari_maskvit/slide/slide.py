@@ -74,7 +74,7 @@ class Slide:
 
     @cached_property
     def levels(self) -> tuple[Array, ...]:
-        """Each level as a dask array (y, x, 3), uint8, finest first, the last at most 2048 px a side.
+        """Each level as a dask array (y, x, 3), uint8; finest first, the last at most 2048 px.
 
         Tiles that cannot be decoded are white here; `read` tells them apart.
         """
@@ -99,7 +99,7 @@ class Slide:
 
     @cached_property
     def identity(self) -> str:
-        """A key of the file's content (name, size, time of change, first bytes), stable over runs."""
+        """A key of the file's content (name, size, time of change, first bytes)."""
         return identity_of(self.path)
 
     @property
@@ -152,14 +152,14 @@ class Slide:
         """
         if self.spacing is None:
             raise SpacingUnknown(
-                f"The size of {self.path.name} in µm is unknown: {self._spacing.reason}. Give it in "
-                "µm per pixel: --spacing 0.25 on the command line, open_slide(path, spacing=0.25) "
+                f"The size of {self.path.name} in µm is unknown: {self._spacing.reason}. Give it "
+                "in µm per pixel: --spacing 0.25 on the command line, open_slide(path, spacing=0.25) "
                 "in Python."
             )
         return self.spacing
 
     def with_spacing(self, spacing: float) -> Slide:
-        """Return the same slide, over the same open file and cache, with a spacing given in µm/px."""
+        """Return this slide, over the same open file and cache, with a spacing given in µm/px."""
         return Slide(self.path, self._pyramid, given(spacing))
 
     def read(

@@ -28,8 +28,11 @@ FORMATS = {
     "qpi": "PerkinElmer QPTIFF",
     "ome": "OME-TIFF",
     "philips": "Philips TIFF",
-    "bif": "Ventana BIF",
 }
+
+
+class StitchedError(Exception):
+    """The tiles of this file overlap; OpenSlide knows how to lay them."""
 
 
 class TiffBackend:
@@ -49,6 +52,8 @@ class TiffBackend:
             raise
 
     def _read_header(self, name: str) -> Header:
+        if self._tiff.is_bif or str(self._tiff.pages.first.software).startswith("MedScan"):
+            raise StitchedError
         layout = layout_of(self._tiff, name)
         main = self._tiff.series[0].kind
         # Aperio's empty tiles are known damage by the scanner; elsewhere a tile without place

@@ -20,7 +20,7 @@ LONGEST = 20_000
 
 
 def spacing_of(tiff: Any, page: Any, kind: str) -> Spacing:
-    """Spacing at the finest level, from the vendor's own metadata, else from the resolution tags."""
+    """Spacing at the finest level, from the vendor's metadata, else the resolution tags."""
     vendor = {
         "svs": _aperio,
         "scn": _leica,

@@ -61,10 +61,15 @@ def page_reader(file: PositionedFile, pages: list[Any], name: str, *, sparse: bo
         largest=_largest(page),
         palette=page.colormap,
     )
-    if page.is_contiguous and page.compression == 1 and page.predictor == 1:
-        if page.bitspersample in (8, 16) and page.fillorder == 1 and not page.is_subsampled:
-            return RawRows(file, pages, convert)
+    if _is_raw(page):
+        return RawRows(file, pages, convert)
     return Segments(file, pages, convert, name, sparse=sparse)
+
+
+def _is_raw(page: Any) -> bool:
+    plain = page.compression == 1 and page.predictor == 1 and page.fillorder == 1
+    whole_bytes = page.bitspersample in (8, 16) and not page.is_subsampled
+    return bool(plain and whole_bytes and page.is_contiguous)
 
 
 def _largest(page: Any) -> int | None:
@@ -97,8 +102,8 @@ class Segments:
         bytes_each = math.prod(self._cut) * max(page.samplesperpixel, 3) * page.dtype.itemsize
         if bytes_each > LARGEST_TILE_BYTES:
             raise SlideError(
-                f"{name} is stored in one piece of {self._cut[1]} x {self._cut[0]} px, too large to "
-                "read in parts: convert it to a tiled pyramid first "
+                f"{name} is stored in one piece of {self._cut[1]} x {self._cut[0]} px, too large "
+                "to read in parts: convert it to a tiled pyramid first "
                 "(vips tiffsave in.tif out.tif --tile --pyramid --bigtiff)."
             )
         rows = min(-(-BLOCK_ROWS // self._cut[0]), max(1, BLOCK_BYTES // bytes_each), self._down)
@@ -107,7 +112,8 @@ class Segments:
         self._is_jpeg = int(page.compression) in JPEG
         self._is_ycbcr = int(page.compression) == APERIO_JPEG2000_YCBCR
         for each in pages:
-            each.init_decode() if hasattr(each, "init_decode") else each.decode  # noqa: B018
+            # tifffile builds its decoder on first use, which threads must not race for.
+            _ = each.decode
 
     def decode(self, row: int, column: int) -> Pixels | None:
         """Decode a tile, or a few strips."""
