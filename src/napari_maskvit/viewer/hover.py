@@ -1,0 +1,102 @@
+"""The status bar says what lies under the mouse: attention there, and in which patch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_maskvit.viewer.layers import level0_position
+
+if TYPE_CHECKING:
+    from napari_maskvit.explain import Explanation, Heatmap
+    from napari_maskvit.viewer.session import Session
+
+
+class Hover:
+    """Adds a sentence to napari's own status.
+
+    Parameters
+    ----------
+    session
+        Whose attention to tell.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._telling = False
+        session.viewer.events.status.connect(self._on_status)
+
+    def close(self) -> None:
+        """Stop telling."""
+        self.session.viewer.events.status.disconnect(self._on_status)
+
+    def _on_status(self, event: Any) -> None:
+        if self._telling or self.session.explanation is None:
+            return
+        text = self.describe(self.session.viewer.cursor.position)
+        if not text:
+            return
+        status = self.session.viewer.status
+        self._telling = True
+        try:
+            if isinstance(status, dict):
+                place = status.get("coordinates", "")
+                self.session.viewer.status = {**status, "coordinates": f"{text}   {place}"}
+            elif str(status) not in ("", "Ready"):
+                self.session.viewer.status = f"{text}   {status}"
+        finally:
+            self._telling = False
+
+    def describe(self, world: Any) -> str:
+        """Attention at a world position (y, x), in words; empty off the lattice."""
+        session = self.session
+        if session.slide is None or session.explanation is None or not session.display.visible:
+            return ""
+        x, y = level0_position(world, session.slide.spacing)
+        heatmap = session.attention.picture()
+        if heatmap is None:
+            return ""
+        value = value_at(heatmap, x, y)
+        if value is None:
+            return ""
+        text = f"{heatmap.level} attention: {in_words(value, heatmap.normalisation)}"
+        if session.comparing:
+            plain = session.attention.plain.pictures.get(heatmap.level)
+            other = value_at(plain, x, y) if plain is not None else None
+            if other is not None:
+                text += f", plain: {in_words(other, heatmap.normalisation)}"
+        return f"{text} · {place(session.explanation, x, y)}"
+
+
+def value_at(heatmap: Heatmap, x: float, y: float) -> float | None:
+    """Value of the cell under a level-0 pixel; NaN on background, None off the lattice."""
+    row, column = int(y // heatmap.step), int(x // heatmap.step)
+    rows, columns = heatmap.array.shape
+    if not (0 <= row < rows and 0 <= column < columns):
+        return None
+    return float(heatmap.array[row, column])
+
+
+def in_words(value: float, normalisation: str) -> str:
+    """A value as its normalisation means it."""
+    if np.isnan(value):
+        return "none (background)"
+    if normalisation == "relative":
+        return f"{value:.2f}× even"
+    if normalisation == "rank":
+        return f"{value:.2f} (above {value:.0%} of the tissue)"
+    return f"{value:.2f}"
+
+
+def place(explanation: Explanation, x: float, y: float) -> str:
+    """Patch and region under a level-0 pixel, counted from 1."""
+    parts = []
+    patch, region = explanation.levels.get("patch"), explanation.levels.get("region")
+    if patch is not None and patch.window:
+        side = patch.step * patch.window
+        parts.append(f"patch row {int(y // side) + 1}, column {int(x // side) + 1}")
+    if region is not None and region.window:
+        side = region.step * region.window
+        parts.append(f"region row {int(y // side) + 1}, column {int(x // side) + 1}")
+    return " · ".join(parts)

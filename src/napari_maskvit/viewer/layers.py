@@ -1,0 +1,248 @@
+"""Layers for a slide and for attention over it, and the one place that knows their geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_maskvit.viewer.display import LEVELS, Display
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_maskvit.explain import Explanation, Heatmap
+    from napari_maskvit.slide import Slide
+
+TAG = "maskvit"
+"""Key of a layer's metadata under which the layers made here are known."""
+
+ATTENTION_NAMES = {level: f"attention: {level}" for level in LEVELS}
+
+
+def geometry(step_px: float, spacing: float | None) -> dict[str, Any]:
+    """Scale, translate and units of a layer over a slide.
+
+    Parameters
+    ----------
+    step_px
+        Side of a layer pixel in level-0 pixels.
+    spacing
+        µm of a level-0 pixel; None leaves everything in pixels.
+
+    Returns
+    -------
+    dict
+        Layer arguments. napari puts the *centre* of the first pixel at the origin, so that a
+        coarser layer has to move by half the difference for its corner to meet the slide's.
+    """
+    um = spacing or 1.0
+    shift = (step_px - 1) / 2 * um
+    unit = "um" if spacing else "pixel"
+    return {"scale": (step_px * um,) * 2, "translate": (shift, shift), "units": (unit, unit)}
+
+
+def level0_position(world: Sequence[float], spacing: float | None) -> tuple[float, float]:
+    """Level-0 pixel (x, y) under a world position (..., y, x)."""
+    um = spacing or 1.0
+    return world[-1] / um + 0.5, world[-2] / um + 0.5
+
+
+def slide_layer_data(slide: Slide) -> tuple[Any, dict[str, Any], str]:
+    """A lazily read multiscale RGB image of a slide, as napari's LayerData."""
+    source = {
+        "kind": "slide",
+        "path": str(Path(slide.path).absolute()),
+        "identity": slide.identity,
+        "spacing": slide.spacing,
+        "spacing_source": slide.spacing_source,
+    }
+    arguments = {
+        "name": slide.name,
+        "rgb": True,
+        "multiscale": True,
+        "metadata": {TAG: source, "slide": slide},
+        **geometry(1.0, slide.spacing),
+    }
+    return list(slide.levels), arguments, "image"
+
+
+def kind_of(layer: Any) -> str | None:
+    """Which of our layers this is ("slide", "mask", "outline", "attention"), if it is one."""
+    tag = layer.metadata.get(TAG)
+    return str(tag.get("kind")) if isinstance(tag, dict) else None
+
+
+def insert_quietly(viewer: napari.Viewer, index: int, layer: Any) -> None:
+    """Add a layer at its place in the stack and leave the selection as it was."""
+    selected = set(viewer.layers.selection)
+    active = viewer.layers.selection.active
+    empty = not viewer.layers
+    viewer.layers.insert(index, layer)
+    if not empty:
+        viewer.layers.selection = selected
+        viewer.layers.selection.active = active
+
+
+def remove(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
+    """Take layers away, those that are still there."""
+    for layer in layers:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
+
+
+class HeatmapLayers:
+    """One float32 image a level, over one slide; only what is seen is computed.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers live.
+    suffix
+        Appended to their names, to tell plain attention from masked.
+    """
+
+    def __init__(self, viewer: napari.Viewer, suffix: str = "") -> None:
+        self.viewer = viewer
+        self.suffix = suffix
+        self.layers: dict[str, Any] = {}
+        self.pictures: dict[str, Heatmap] = {}
+        self.limits: dict[str, tuple[float, float]] = {}
+        self._explanation: Explanation | None = None
+        self._display = Display()
+        self._applying = False
+
+    def explain(
+        self, explanation: Explanation, display: Display, ready: dict[str, Heatmap] | None = None
+    ) -> None:
+        """Show an explanation; ``ready`` are pictures of it that were made beforehand."""
+        self._explanation, self._display = explanation, display
+        self.pictures = dict(ready or {})
+        levels = explanation.heatmap_levels
+        remove(self.viewer, [layer for name, layer in self.layers.items() if name not in levels])
+        for level in levels:
+            layer = self.layers.get(level)
+            if layer is None or layer not in self.viewer.layers:
+                self.layers[level] = self._make(level, explanation)
+        self._paint()
+
+    def show(self, display: Display) -> None:
+        """Follow a change of the display; values are computed again only where they differ."""
+        if display.values_key != self._display.values_key:
+            self.pictures.clear()
+        self._display = display
+        self._paint()
+
+    def clear(self) -> None:
+        """Take the layers away."""
+        remove(self.viewer, list(self.layers.values()))
+        self.layers.clear()
+        self.pictures.clear()
+        self._explanation = None
+
+    def picture(self, level: str) -> Heatmap | None:
+        """The heatmap of a level under the current display."""
+        if level not in self.pictures and self._explanation is not None:
+            self.pictures[level] = heatmap_for(self._explanation, level, self._display)
+        return self.pictures.get(level)
+
+    def set_limits(self, level: str, limits: tuple[float, float]) -> None:
+        """Fix a level's colour scale, so that two sets of layers can be compared."""
+        self.limits[level] = limits
+        layer = self.layers.get(level)
+        if layer is not None:
+            _set_limits(layer, limits)
+
+    @property
+    def current_level(self) -> str | None:
+        """The level on display; the first one there is where the chosen one is missing."""
+        if self._display.level in self.layers:
+            return self._display.level
+        return next(iter(self.layers), None)
+
+    def _make(self, level: str, explanation: Explanation) -> Any:
+        from napari.layers import Image
+
+        source = next(iter(explanation.levels.values()), None)
+        finest = min(explanation.levels.values(), key=lambda one: one.step, default=source)
+        attention = explanation.levels.get(level, finest)
+        assert attention is not None
+        layer = Image(
+            np.full(attention.shape, np.nan, np.float32),
+            name=ATTENTION_NAMES[level] + self.suffix,
+            metadata={TAG: {"kind": "attention", "level": level}},
+            contrast_limits=(0.0, 1.0),
+            interpolation2d="nearest",
+            visible=False,
+            **geometry(attention.step, explanation.slide_spacing),
+        )
+        insert_quietly(self.viewer, self._place(), layer)
+        layer.events.visible.connect(self._on_eye)
+        return layer
+
+    def _place(self) -> int:
+        """Above the slide and the mask's fill, under the outline."""
+        for index, layer in enumerate(self.viewer.layers):
+            if kind_of(layer) == "outline":
+                return index
+        return len(self.viewer.layers)
+
+    def _paint(self) -> None:
+        self._applying = True
+        try:
+            chosen = self.current_level
+            for level, layer in self.layers.items():
+                layer.colormap = self._display.colormap
+                layer.opacity = self._display.opacity
+                visible = self._display.visible and level == chosen
+                if visible:
+                    self._fill(level, layer)
+                layer.visible = visible
+        finally:
+            self._applying = False
+
+    def _fill(self, level: str, layer: Any) -> None:
+        heatmap = self.picture(level)
+        if heatmap is None or layer.metadata[TAG].get("shown") is heatmap:
+            return
+        if layer.data.shape == heatmap.array.shape:
+            # In place: no new texture, no new extent, so that frames stay cheap while a run grows.
+            np.copyto(layer.data, heatmap.array)
+            layer.refresh(extent=False)
+        else:
+            layer.data = heatmap.array.copy()
+        layer.metadata[TAG]["shown"] = heatmap
+        _set_limits(layer, self.limits.get(level, heatmap.limits))
+
+    def _on_eye(self, event: Any) -> None:
+        """A person opened an eye in the layer list: show what belongs there."""
+        if self._applying or not event.source.visible:
+            return
+        level = event.source.metadata[TAG]["level"]
+        if self.layers.get(level) is event.source:
+            self._fill(level, event.source)
+
+
+def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatmap:
+    """The heatmap of a level as the display asks for; a head it lacks becomes the mean."""
+    heads = {name: attention.heads for name, attention in explanation.levels.items()}
+    head = display.head
+    if isinstance(head, int) and head >= heads.get(level, max(heads.values(), default=1)):
+        head = "mean"
+    return explanation.heatmap(
+        level,
+        head=head,
+        normalisation=display.normalisation,
+        scope=display.scope,
+        gamma=display.gamma,
+        combine=display.combine,
+    )
+
+
+def _set_limits(layer: Any, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if tuple(layer.contrast_limits) != (low, high):
+        layer.contrast_limits_range = (min(low, 0.0), max(high, low + 1e-6))
+        layer.contrast_limits = (low, max(high, low + 1e-6))

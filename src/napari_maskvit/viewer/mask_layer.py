@@ -1,0 +1,306 @@
+"""The tissue mask in a viewer: an ordinary Labels layer, and what was changed in it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_maskvit.tissue import TissueMask
+from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_maskvit.slide import Slide
+
+Box = tuple[slice, slice]
+
+TISSUE_COLOUR = (0.0, 0.55, 0.60, 1.0)
+OUTLINE, ADDED, REMOVED = 1, 2, 3
+OUTLINE_COLOURS = {
+    OUTLINE: (0.0, 0.45, 0.50, 1.0),
+    ADDED: (0.10, 0.45, 1.00, 0.45),
+    REMOVED: (1.00, 0.45, 0.00, 0.50),
+}
+FILL_ALPHA = 0.14
+KIND_COLOURS = {2: (0.35, 0.35, 0.35, 0.35), 3: (0.5, 0.2, 0.5, 0.35), 4: (0.5, 0.5, 0.0, 0.35)}
+MAX_SIDE = 16_384
+SETTLE_MS = 60
+
+
+class MaskLayer:
+    """A tissue mask under a person's brush.
+
+    The mask itself is a Labels layer with a faint fill. A second, locked layer shows what follows
+    from it: the outline, what was added to the mask as found, and what was removed from it.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers go.
+    slide
+        The slide under the mask, of known spacing.
+    mask
+        The mask as it stands.
+    found
+        The mask as segmented, of the same shape; None means that ``mask`` is as found.
+    """
+
+    changed = Signal(object)  # Box: rows and columns of the mask that changed
+
+    def __init__(
+        self, viewer: napari.Viewer, slide: Slide, mask: TissueMask, found: TissueMask | None = None
+    ) -> None:
+        from superqt.utils import qdebounced
+
+        self.viewer, self.slide = viewer, slide
+        self.spacing = mask.spacing
+        self.found: NDArray[np.uint8] = np.array((found or mask).array, np.uint8)
+        self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
+        self._mask: TissueMask | None = mask
+        self._derived = np.zeros(self._shadow.shape, np.uint8)
+        self._writing = False
+        self._added = self._removed = self._tissue = 0
+        self.layer = self._make_layer()
+        self.outline = self._make_outline()
+        self._settle = qdebounced(self._compare, timeout=SETTLE_MS)
+        self._derive(_everything(self._shadow))
+        self._add_layers()
+
+    @property
+    def mask(self) -> TissueMask:
+        """The mask as it stands; a copy that later strokes leave alone."""
+        if self._mask is None:
+            self._mask = TissueMask(self._shadow.copy(), self.spacing, "tissue mask")
+        return self._mask
+
+    @property
+    def tissue_mm2(self) -> float:
+        """Area of tissue, mm²."""
+        return self._tissue * self.spacing**2 / 1e6
+
+    @property
+    def added_mm2(self) -> float:
+        """Area that a person added, mm²."""
+        return self._added * self.spacing**2 / 1e6
+
+    @property
+    def removed_mm2(self) -> float:
+        """Area that a person removed, mm²."""
+        return self._removed * self.spacing**2 / 1e6
+
+    def replace(self, found: TissueMask, *, keep_corrections: bool) -> None:
+        """Take a newly found mask of the same shape, with or without what was changed by hand."""
+        new = np.array(found.array, np.uint8)
+        if keep_corrections:
+            by_hand = (self._shadow == 1) != (self.found == 1)
+            new[by_hand] = self._shadow[by_hand]
+        self.found = np.array(found.array, np.uint8)
+        self._write(new)
+
+    def set_mask(self, mask: TissueMask) -> None:
+        """Take over a mask of the same shape and compare it with the one found."""
+        self._write(np.array(mask.array, np.uint8))
+
+    def show(self) -> None:
+        """Put layers that were removed back."""
+        self._add_layers()
+
+    def remove(self) -> None:
+        """Take the layers out of the viewer; the mask stays known."""
+        self.outline.locked = False
+        remove(self.viewer, [self.outline, self.layer])
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._settle.cancel()
+        self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.set_data.disconnect(self._on_data)
+        self.layer.events.data.disconnect(self._on_data)
+
+    def is_in(self, viewer: napari.Viewer) -> bool:
+        """Whether the mask's layer is still in the list."""
+        return self.layer in viewer.layers
+
+    def settle(self) -> None:
+        """See every change now, without waiting for things to settle."""
+        self._compare()
+
+    def _make_layer(self) -> Any:
+        from napari.layers import Labels
+        from napari.utils.colormaps import DirectLabelColormap
+
+        colours: dict[int | None, Any] = {None: (0.4, 0.4, 0.4, 0.3), 0: (0.0, 0.0, 0.0, 0.0)}
+        colours[1] = (*TISSUE_COLOUR[:3], FILL_ALPHA)
+        colours |= KIND_COLOURS
+        layer = Labels(
+            self._shadow.copy(),
+            name="tissue mask",
+            colormap=DirectLabelColormap(color_dict=colours),
+            opacity=1.0,
+            metadata={
+                TAG: {"kind": "mask", "spacing": self.spacing, "slide": str(self.slide.path)}
+            },
+            **self._geometry(),
+        )
+        layer.selected_label = 1
+        layer.events.paint.connect(self._on_paint)
+        layer.events.set_data.connect(self._on_data)
+        layer.events.data.connect(self._on_data)
+        return layer
+
+    def _make_outline(self) -> Any:
+        from napari.layers import Labels
+        from napari.utils.colormaps import DirectLabelColormap
+
+        clear = (0.0, 0.0, 0.0, 0.0)
+        layer = Labels(
+            self._derived,
+            name="outline and corrections",
+            colormap=DirectLabelColormap(color_dict={None: clear, 0: clear, **OUTLINE_COLOURS}),
+            opacity=0.9,
+            metadata={TAG: {"kind": "outline"}},
+            **self._geometry(),
+        )
+        layer.editable = False
+        return layer
+
+    def _geometry(self) -> dict[str, Any]:
+        slide_spacing = self.slide.require_spacing()
+        return geometry(self.spacing / slide_spacing, slide_spacing)
+
+    def _add_layers(self) -> None:
+        layers = self.viewer.layers
+        if self.layer not in layers:
+            attention = [i for i, layer in enumerate(layers) if kind_of(layer) == "attention"]
+            insert_quietly(self.viewer, min(attention, default=len(layers)), self.layer)
+        if self.outline not in layers:
+            insert_quietly(self.viewer, len(layers), self.outline)
+
+    def _on_paint(self, event: Any) -> None:
+        box = box_of(event.value, self._shadow.shape)
+        if box is not None:
+            self._take(box)
+
+    def _on_data(self, event: Any) -> None:
+        # Undo and redo say no more than that the data was set, as does every refresh.
+        if not self._writing:
+            self._settle()
+
+    def _compare(self) -> None:
+        data = np.asarray(self.layer.data)
+        if data.shape != self._shadow.shape:
+            return
+        different = data != self._shadow
+        box = bounding_box(different)
+        if box is not None:
+            self._take(box)
+
+    def _take(self, box: Box) -> None:
+        """Bring shadow, outline and numbers up to date in a box, and tell."""
+        new = np.asarray(self.layer.data)[box]
+        if np.array_equal(new, self._shadow[box]):
+            return
+        self._count(box, -1)
+        self._shadow[box] = new
+        self._mask = None
+        self._count(box, +1)
+        self._draw(box)
+        self.outline.refresh(extent=False)
+        self.changed.emit(box)
+
+    def _write(self, array: NDArray[np.uint8]) -> None:
+        self._writing = True
+        try:
+            self.layer.data[...] = array
+            # The strokes that the history holds belong to another mask.
+            self.layer._reset_history()
+            self.layer.refresh(extent=False)
+        finally:
+            self._writing = False
+        self._settle.cancel()
+        self._shadow[...] = array
+        self._mask = None
+        self._derive(_everything(array))
+        self.outline.refresh(extent=False)
+        self.changed.emit(_everything(array))
+
+    def _derive(self, box: Box) -> None:
+        self._added = self._removed = self._tissue = 0
+        self._count(box, +1)
+        self._draw(box)
+
+    def _count(self, box: Box, sign: int) -> None:
+        now, then = self._shadow[box] == 1, self.found[box] == 1
+        self._tissue += sign * int(np.count_nonzero(now))
+        self._added += sign * int(np.count_nonzero(now & ~then))
+        self._removed += sign * int(np.count_nonzero(then & ~now))
+
+    def _draw(self, box: Box) -> None:
+        """Outline and corrections within a box, its rim included."""
+        rows, columns = box
+        grown = (
+            slice(max(0, rows.start - 1), rows.stop + 1),
+            slice(max(0, columns.start - 1), columns.stop + 1),
+        )
+        derived = self._derived[grown]
+        now, then = self._shadow[grown] == 1, self.found[grown] == 1
+        derived[...] = 0
+        derived[now & ~then] = ADDED
+        derived[then & ~now] = REMOVED
+        derived[inner_edge(self._shadow, grown)] = OUTLINE
+
+
+def box_of(item: Iterable[Any], shape: tuple[int, ...]) -> Box | None:
+    """Smallest box around all atoms of a napari history item."""
+    boxes = []
+    for atom in item:
+        key = getattr(atom, "slice_key", None)
+        if key is None:
+            rows, columns = (np.asarray(one) for one in atom[0])
+            if not rows.size:
+                continue
+            key = (
+                slice(int(rows.min()), int(rows.max()) + 1),
+                slice(int(columns.min()), int(columns.max()) + 1),
+            )
+        boxes.append([one.indices(length) for one, length in zip(key, shape, strict=True)])
+    if not boxes:
+        return None
+    low = np.min([[one[0] for one in box] for box in boxes], axis=0)
+    high = np.max([[one[1] for one in box] for box in boxes], axis=0)
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def bounding_box(where: NDArray[np.bool_]) -> Box | None:
+    """Smallest box around what is True."""
+    rows = np.flatnonzero(where.any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(where[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+    """Tissue pixels of a box with a neighbour that is not tissue; the slide's border is none."""
+    rows, columns = box
+    top, left = max(0, rows.start - 1), max(0, columns.start - 1)
+    tissue = array[top : rows.stop + 1, left : columns.stop + 1] == 1
+    inside = tissue.copy()
+    inside[1:] &= tissue[:-1]
+    inside[:-1] &= tissue[1:]
+    inside[:, 1:] &= tissue[:, :-1]
+    inside[:, :-1] &= tissue[:, 1:]
+    edge = tissue & ~inside
+    return edge[
+        rows.start - top : min(rows.stop, array.shape[0]) - top,
+        columns.start - left : min(columns.stop, array.shape[1]) - left,
+    ]
+
+
+def _everything(array: NDArray[Any]) -> Box:
+    return slice(0, array.shape[0]), slice(0, array.shape[1])

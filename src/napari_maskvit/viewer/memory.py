@@ -1,0 +1,146 @@
+"""What is remembered of a slide: while the window is open, and on disk."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_maskvit.errors import MaskvitError
+from napari_maskvit.viewer import notices
+from napari_maskvit.viewer.attention_desk import RunOptions
+from napari_maskvit.viewer.display import Display
+from napari_maskvit.viewer.jobs import once
+from napari_maskvit.viewer.state import (
+    SESSION,
+    State,
+    as_plain,
+    default_folder,
+    is_state_folder,
+    read_state,
+    write_state,
+)
+
+if TYPE_CHECKING:
+    from napari_maskvit.viewer.session import Session
+
+
+class Memory:
+    """Keeps and brings back the state of slides.
+
+    Parameters
+    ----------
+    session
+        Whose state it is.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._kept: dict[str, State] = {}
+
+    def keep(self) -> None:
+        """Remember the slide in use, for when the person comes back to it."""
+        slide = self.session.slide
+        if slide is not None:
+            self._kept[slide.identity] = self._now()
+
+    def recall(self, folder: str | None = None) -> None:
+        """Bring back what is known of the slide in use: from this session, else from its folder."""
+        slide = self.session.need_slide()
+        kept = self._kept.get(slide.identity)
+        beside = default_folder(Path(slide.path))
+        if kept is not None and folder is None:
+            self._apply(replace(kept, camera={}))
+        elif folder is not None or self.is_saved(beside):
+            self.restore(Path(folder) if folder else beside)
+
+    def is_saved(self, folder: Path) -> bool:
+        """Whether a state lies there."""
+        return is_state_folder(folder) or (folder / SESSION).is_file()
+
+    def save(self, folder: Path | None) -> Path:
+        """Write the state in a worker; the folder is returned at once."""
+        slide = self.session.need_slide()
+        place = folder or default_folder(Path(slide.path))
+        if self.session.tissue.editor is not None:
+            self.session.tissue.editor.settle()
+        state = self._now()
+        self.session.jobs.start(
+            "files", "Saving", once(lambda: write_state(place, state)), on_done=self._saved
+        )
+        return place
+
+    def restore(self, folder: Path | None) -> None:
+        """Read a state in a worker, then show it."""
+        slide = self.session.need_slide()
+        place = folder or default_folder(Path(slide.path))
+        if not self.is_saved(place):
+            raise MaskvitError(f"Nothing is saved in {place}. Save first, or choose its folder.")
+        self.session.jobs.start(
+            "files", "Restoring", once(lambda: read_state(place)), on_done=self._restored
+        )
+
+    def _saved(self, folder: Path) -> None:
+        notices.tell(f"Saved to {folder}.")
+        self.session.saved.emit(folder)
+
+    def _restored(self, state: State) -> None:
+        slide = self.session.need_slide()
+        if state.identity != slide.identity:
+            raise MaskvitError(
+                f"The saved session belongs to another file than {slide.name}. It is left as it "
+                "is; save to replace it."
+            )
+        self._apply(state)
+        notices.tell(f"{slide.name} is as you left it.")
+
+    def _now(self) -> State:
+        session = self.session
+        slide = session.need_slide()
+        camera = session.viewer.scene.camera
+        model = session.model
+        return State(
+            slide=str(Path(slide.path).absolute()),
+            identity=slide.identity,
+            spacing=slide.spacing,
+            spacing_given=slide.spacing_source == "given",
+            mask=session.mask,
+            found=session.found,
+            explanation=session.explanation,
+            reference=session.reference,
+            model=str(model.path or model.name) if model else None,
+            model_sha256=model.sha256 if model else None,
+            parameters=as_plain(session.parameters),
+            display=as_plain(session.display),
+            options=as_plain(session.options),
+            camera={"center": [float(one) for one in camera.center], "zoom": float(camera.zoom)},
+        )
+
+    def _apply(self, state: State) -> None:
+        session = self.session
+        slide = session.need_slide()
+        if state.spacing_given and state.spacing and slide.spacing is None:
+            session.give_spacing(state.spacing)
+        session.tissue.parameters = _updated(session.parameters, state.parameters)
+        session.attention.options = _updated(RunOptions(), state.options)
+        session.attention.display = _updated(Display(), state.display)
+        if state.mask is not None:
+            session.tissue.take(state.mask, state.found or state.mask)
+        session.attention.take(state.explanation, state.reference)
+        if state.camera:
+            session.viewer.scene.camera.center = state.camera["center"]
+            session.viewer.scene.camera.zoom = state.camera["zoom"]
+        if state.model and session.model is None:
+            session.use_model(state.model)
+        session.options_changed.emit(session.options)
+        session.display_changed.emit(session.display)
+
+
+def _updated(target: Any, values: dict[str, Any]) -> Any:
+    """A copy with those values that it has fields for; JSON's lists become tuples again."""
+    if hasattr(target, "model_copy"):
+        known = set(type(target).model_fields)
+        return type(target)(**{key: value for key, value in values.items() if key in known})
+    known = {one.name for one in fields(target)}
+    taken = {key: value for key, value in values.items() if key in known}
+    return replace(target, **{k: tuple(v) if isinstance(v, list) else v for k, v in taken.items()})

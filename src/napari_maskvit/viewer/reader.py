@@ -1,0 +1,94 @@
+"""Whole-slide images as lazy layers, for napari's File > Open and for dropped files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+SUFFIXES = frozenset(
+    [
+        ".svs",
+        ".tif",
+        ".tiff",
+        ".ndpi",
+        ".scn",
+        ".mrxs",
+        ".qptiff",
+        ".bif",
+        ".vms",
+        ".vmu",
+        ".svslide",
+        ".dcm",
+        ".png",
+        ".jpg",
+        ".jpeg",
+    ]
+)
+
+Reader = Callable[[str | Sequence[str]], list[tuple[Any, dict[str, Any], str]]]
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Napari's entry: the reader for this path, or None where it is not a slide.
+
+    Only names are looked at here; a file that cannot be read says why when it is opened.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    if not paths or any(not _is_slide_name(Path(one)) for one in paths):
+        return None
+    return read
+
+
+def _is_slide_name(path: Path) -> bool:
+    from napari_maskvit.viewer.state import is_state_folder
+
+    return path.suffix.lower() in SUFFIXES or is_state_folder(path)
+
+
+def read(path: str | Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
+    """Open slides and describe a layer for each; reads headers only.
+
+    A folder written by *Save* opens the slide that it belongs to, with everything as it was.
+
+    Raises
+    ------
+    SlideError
+        If a file is no slide that can be read.
+    """
+    from napari_maskvit.slide import open_slide
+    from napari_maskvit.viewer.layers import slide_layer_data
+    from napari_maskvit.viewer.state import is_state_folder, slide_of
+
+    layers = []
+    for one in [path] if isinstance(path, str) else path:
+        restore = Path(one) if is_state_folder(Path(one)) else None
+        slide = open_slide(slide_of(restore) if restore else Path(one))
+        data = slide_layer_data(slide)
+        if restore:
+            data[1]["metadata"]["restore"] = str(restore)
+        layers.append(data)
+    show_panel_soon()
+    return layers
+
+
+def show_panel_soon() -> None:
+    """Open the MaskViT panel beside the slide, once napari has added it."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:
+        return
+    from qtpy.QtCore import QThread, QTimer
+    from qtpy.QtWidgets import QApplication
+
+    app = QApplication.instance()
+    if app is None or QThread.currentThread() is not app.thread():
+        return
+
+    def show() -> None:
+        from napari_maskvit.viewer.launch import show_panel
+
+        show_panel(viewer)
+
+    QTimer.singleShot(0, show)

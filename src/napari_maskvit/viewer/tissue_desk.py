@@ -1,0 +1,183 @@
+"""Where tissue is found, corrected, loaded and saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_maskvit.errors import MaskError
+from napari_maskvit.tissue import TissueMask, TissueParameters, segment_tissue
+from napari_maskvit.viewer.jobs import once
+from napari_maskvit.viewer.mask_layer import MAX_SIDE, MaskLayer
+
+if TYPE_CHECKING:
+    from napari_maskvit.viewer.session import Session
+
+BRUSH_UM = 80.0
+
+MODES = {
+    "brush": "paint",
+    "eraser": "erase",
+    "polygon": "polygon",
+    "fill": "fill",
+    "move": "pan_zoom",
+}
+"""Tools by the name a person knows them, and napari's."""
+
+
+class TissueDesk:
+    """The mask of one session's slide.
+
+    Parameters
+    ----------
+    session
+        Whose signals tell what changes here.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.parameters = TissueParameters()
+        self.editor: MaskLayer | None = None
+        self.found: TissueMask | None = None
+
+    @property
+    def mask(self) -> TissueMask | None:
+        """The mask as it stands."""
+        return self.editor.mask if self.editor else None
+
+    @property
+    def layer(self) -> Any:
+        """The Labels layer, if it is in the viewer."""
+        editor = self.editor
+        return editor.layer if editor and editor.is_in(self.session.viewer) else None
+
+    def find(self, parameters: TissueParameters | None) -> None:
+        """Segment in a worker; corrections made by hand survive."""
+        slide = self.session.need_slide()
+        self.parameters = chosen = parameters or self.parameters
+        self.session.jobs.start(
+            "tissue",
+            "Finding tissue",
+            once(lambda: segment_tissue(slide, chosen)),
+            on_done=self._found,
+        )
+
+    def take(self, mask: TissueMask, found: TissueMask | None = None) -> None:
+        """Use a mask that comes from elsewhere."""
+        slide = self.session.need_slide()
+        if max(mask.shape) > MAX_SIDE:
+            raise MaskError(
+                f"The mask {mask.name!r} has {max(mask.shape):,} pixels a side, more than can be "
+                f"painted on ({MAX_SIDE:,}). Save it at a coarser spacing first."
+            )
+        self.session.jobs.cancel("tissue")
+        editor = self.editor
+        if found is None and editor and _alike(editor, mask):
+            editor.show()
+            editor.set_mask(mask)
+            return
+        self.drop()
+        self.found = found or mask
+        self.editor = MaskLayer(self.session.viewer, slide, mask, self.found)
+        self.editor.changed.connect(self._changed)
+        self.editor.layer.events.brush_size.connect(self._brush)
+        self.brush_um = BRUSH_UM
+        self.session.mask_changed.emit()
+
+    def load(self, path: Path) -> None:
+        """Read a mask file in a worker."""
+        slide = self.session.need_slide()
+        self.session.jobs.start(
+            "tissue",
+            f"Reading {path.name}",
+            once(lambda: TissueMask.load(path, slide)),
+            on_done=self._loaded,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the mask in a worker."""
+        slide, mask = self.session.need_slide(), self.need_mask()
+        self.session.jobs.start(
+            "files", f"Writing {path.name}", once(lambda: mask.save(path, slide))
+        )
+
+    def need_mask(self) -> TissueMask:
+        """The mask as it stands.
+
+        Raises
+        ------
+        MaskError
+            If there is none.
+        """
+        if self.editor is None:
+            raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
+        self.editor.settle()
+        return self.editor.mask
+
+    def discard_corrections(self) -> None:
+        """Back to the mask as found."""
+        if self.editor is not None and self.found is not None:
+            self.editor.replace(self.found, keep_corrections=False)
+
+    def pick_tool(self, tool: str) -> None:
+        """Select the mask layer and put a tool in hand."""
+        self.need_mask()
+        editor = self.editor
+        assert editor is not None
+        editor.show()
+        editor.layer.visible = True
+        self.session.viewer.layers.selection.active = editor.layer
+        if tool in ("brush", "polygon", "fill"):
+            editor.layer.selected_label = TissueMask.TISSUE
+        editor.layer.mode = MODES[tool]
+
+    @property
+    def brush_um(self) -> float:
+        """Diameter of the brush, µm."""
+        return float(self.editor.layer.brush_size * self.editor.spacing) if self.editor else 0.0
+
+    @brush_um.setter
+    def brush_um(self, um: float) -> None:
+        if self.editor is not None:
+            self.editor.layer.brush_size = max(1, round(um / self.editor.spacing))
+
+    def drop(self) -> None:
+        """Forget mask and layers."""
+        if self.editor is not None:
+            self.editor.close()
+            self.editor.remove()
+        self.editor = self.found = None
+
+    def _found(self, found: TissueMask) -> None:
+        editor = self.editor
+        if found.is_empty:
+            raise (
+                MaskError(
+                    "No tissue was found on this slide. Lower the threshold or the smallest piece, "
+                    "or paint the mask by hand."
+                )
+                if editor
+                else MaskError("No tissue is found with these settings.")
+            )
+        self.found = found
+        if editor and _alike(editor, found):
+            editor.show()
+            editor.replace(found, keep_corrections=True)
+        else:
+            self.take(found)
+            self.pick_tool("brush")
+
+    def _loaded(self, mask: TissueMask) -> None:
+        self.take(mask)
+        self.pick_tool("brush")
+
+    def _changed(self, box: Any) -> None:
+        self.session.mask_changed.emit()
+        self.session.attention.mask_changed(box)
+
+    def _brush(self) -> None:
+        self.session.brush_changed.emit()
+
+
+def _alike(editor: MaskLayer, mask: TissueMask) -> bool:
+    return editor.layer.data.shape == mask.shape and abs(editor.spacing - mask.spacing) < 1e-9
