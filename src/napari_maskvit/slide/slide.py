@@ -152,14 +152,14 @@ class Slide:
         """
         if self.spacing is None:
             raise SpacingUnknown(
-                f"The size of {self.path.name} in µm is unknown: {self._spacing.reason}. Give it "
-                "in µm per pixel: --spacing 0.25 on the command line, open_slide(path, spacing=0.25) "
-                "in Python."
+                f"The size of {self.path.name} in µm is unknown: {self._spacing.reason}. "
+                "Give the µm per pixel: --spacing 0.25 on the command line, "
+                "open_slide(path, spacing=0.25) in Python."
             )
         return self.spacing
 
     def with_spacing(self, spacing: float) -> Slide:
-        """Return this slide, over the same open file and cache, with a spacing given in µm/px."""
+        """Return this slide, over the same open file and cache, with a given spacing (µm/px)."""
         return Slide(self.path, self._pyramid, given(spacing))
 
     def read(

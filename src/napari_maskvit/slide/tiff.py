@@ -52,6 +52,8 @@ class TiffBackend:
             raise
 
     def _read_header(self, name: str) -> Header:
+        if not self._tiff.pages:
+            raise SlideError(f"{name} is damaged or cut short: it holds no image. Copy it again.")
         if self._tiff.is_bif or str(self._tiff.pages.first.software).startswith("MedScan"):
             raise StitchedError
         layout = layout_of(self._tiff, name)

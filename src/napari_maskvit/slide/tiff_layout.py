@@ -10,7 +10,7 @@ from napari_maskvit.errors import SlideError
 from napari_maskvit.slide.colour import refuse_channels
 
 IMAGE_NAMES = ("label", "macro", "thumbnail")
-SAME_ASPECT = 0.02
+GUESSED = ("generic", "uniform", "shaped", "imagej", "ndpi")
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,11 @@ def layout_of(tiff: Any, name: str) -> Layout:
     main = max(series, key=_area)
     warnings: list[str] = []
     levels = [_pages_of(level, name, warnings) for level in main.levels]
-    if len(levels) == 1:
-        levels += _orphans(main, [each for each in series if each is not main], levels[0][0])
+    others = [each for each in series if each is not main]
+    levels += _orphans(main, others, levels[0][0])
     levels.sort(key=lambda pages: -pages[0].imagelength * pages[0].imagewidth)
     taken = {id(page) for pages in levels for page in pages}
-    others = [each for each in series if each is not main]
-    images = {}
+    images: dict[str, Any] = {}
     for each in others:
         page = _first(each)
         role = next((n for n in IMAGE_NAMES if n in f"{each.name} {_says(page)}".lower()), None)
@@ -109,8 +108,11 @@ def _pages_of(level: Any, name: str, warnings: list[str]) -> list[Any]:
 
 
 def _orphans(main: Any, others: list[Any], first: Any) -> list[list[Any]]:
-    """Smaller images of the same aspect that tifffile did not recognise as levels."""
-    if main.kind not in ("generic", "uniform", "shaped", "imagej") or not first.is_tiled:
+    """Smaller images of the same aspect that tifffile did not recognise as levels.
+
+    It knows steps of 2, 3 and 4 that are the same all the way.
+    """
+    if main.kind not in GUESSED or not first.is_tiled:
         return []
     found: list[list[Any]] = []
     height, width = first.imagelength, first.imagewidth
@@ -119,6 +121,7 @@ def _orphans(main: Any, others: list[Any], first: Any) -> list[list[Any]]:
         h, w = page.imagelength, page.imagewidth
         ratio = max(height / h, width / w)
         fits = abs(height / ratio - h) <= 1.5 and abs(width / ratio - w) <= 1.5
-        if page.is_tiled and fits and page.dtype == first.dtype and ratio >= 1.5:
+        named = any(name in each.name.lower() for name in ("macro", "map", "label"))
+        if page.is_tiled and fits and not named and page.dtype == first.dtype and ratio >= 1.5:
             found.append([page])
     return found
