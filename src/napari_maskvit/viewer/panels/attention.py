@@ -1,0 +1,222 @@
+"""Attention: run the model, then choose what is shown of it; nothing here but Run runs anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QWidget
+
+from napari_maskvit.viewer.display import COLORMAPS, Display
+from napari_maskvit.viewer.keys import LEVEL_KEYS
+from napari_maskvit.viewer.panels import reasons
+from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.panels.run import RunPanel
+from napari_maskvit.viewer.parts.colourbar import ColourBar
+from napari_maskvit.viewer.parts.controls import Choice, Number, allow, row
+from napari_maskvit.viewer.parts.text import muted, say
+from napari_maskvit.viewer.wording import sentence
+
+_LEVELS = {
+    "patch": "Attention of each patch over its tokens: the finest picture",
+    "region": "Attention of each region over its patches",
+    "slide": "Attention of the slide over its regions: the coarsest picture",
+    "factorised": "All levels in one picture, weighed by γ",
+}
+_NORMALISATIONS = (
+    ("Rank: share of lower values", "rank"),
+    ("Min–max: least to most", "min-max"),
+    ("Relative: 1 = even attention", "relative"),
+)
+_SCOPES = (("Over the whole slide", "slide"), ("Within each patch or region", "window"))
+_COMBINE = (("Average of the levels", "average"), ("Product of the levels", "multiply"))
+_ONLY_FACTORISED = "Only the factorised picture has this: choose that level first."
+_COMPARE = "Put the unmasked model's attention beside this, on the same colour scale"
+_LIVE = "Run by itself after each change of the mask; only what changed is computed"
+
+
+class AttentionPanel(Panel):
+    """Run, then look."""
+
+    title = "Attention"
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.run = RunPanel(self.session)
+        self.column.addWidget(self.run)
+        self.look = _LookPanel(self.session)
+        self.column.addWidget(self.look)
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        for signal in (session.explanation_changed, session.display_changed, session.busy_changed):
+            self.links.connect(signal, self.refresh)
+
+    def refresh(self) -> None:
+        """Say how far attention is."""
+        session = self.session
+        if session.running:
+            self.summarised.emit("running…", False)
+        elif session.explanation is None:
+            self.summarised.emit("not run yet", False)
+        else:
+            self.summarised.emit(session.display.level, session.explanation.complete)
+
+    def release(self) -> None:
+        """Hear nothing any more, nor do the two parts."""
+        super().release()
+        self.run.release()
+        self.look.release()
+
+
+class _LookPanel(Panel):
+    """Everything that changes the picture at once."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.column.setContentsMargins(0, 0, 0, 0)
+        show = self.session.show
+        self.levels = _Levels(lambda level: show(level=level, visible=True))
+        self.bar = ColourBar()
+        self.bar.setToolTip("Colours of the picture, from the lowest value to the highest")
+        self.legend = muted()
+        self.head = Choice("Which attention head: the mean of all, the strongest, or a single one")
+        self.normalisation = Choice(
+            "How raw attention becomes a value of the scale", _NORMALISATIONS
+        )
+        self.scope = Choice("Which values are compared with each other", _SCOPES)
+        self.gamma = Number(
+            "Tuned levels γ",
+            (0.0, 1.0),
+            tooltip="Weight of levels tuned for the task against frozen ones, 0 to 1",
+        )
+        self.combine = Choice("How the levels are joined into one picture", _COMBINE)
+        self.colormap = Choice(
+            "Colours of all pictures; each of these is perceptually uniform",
+            [(name, name) for name in COLORMAPS],
+        )
+        self.opacity = Number(
+            "Opacity", (0.0, 100.0), unit="%", decimals=0, tooltip="Of every picture, in per cent"
+        )
+        self.visible = QCheckBox("Show attention over the slide")
+        self.comparing = QCheckBox("Compare with plain attention")
+        self.live = QCheckBox("Follow the mask while it changes")
+        self.visible.setToolTip("Show or hide the picture; the slide stays")
+        self.comparing.setToolTip(_COMPARE)
+        self.live.setToolTip(_LIVE)
+        self._lay_out()
+        self._connect_controls()
+
+    def _lay_out(self) -> None:
+        self.head_row = row(self.head, label="Head")
+        self.scope_row = row(self.scope, label="Compared")
+        for widget in (
+            self.levels,
+            self.bar,
+            self.legend,
+            self.visible,
+            self.opacity,
+            self.head_row,
+            row(self.normalisation, label="Values"),
+            self.scope_row,
+            self.gamma,
+            row(self.combine, label="Combined as"),
+            row(self.colormap, label="Colours"),
+            self.comparing,
+            self.live,
+        ):
+            self.column.addWidget(widget)
+
+    def _connect_controls(self) -> None:
+        session = self.session
+        for field in ("head", "normalisation", "scope", "combine", "colormap"):
+            choice: Choice = getattr(self, field)
+            choice.chosen.connect(lambda value, field=field: session.show(**{field: value}))
+        self.gamma.changed.connect(lambda value: session.show(gamma=value))
+        self.opacity.changed.connect(lambda value: session.show(opacity=value / 100))
+        self.visible.clicked.connect(lambda on: session.show(visible=on))
+        self.comparing.clicked.connect(session.compare)
+        self.live.clicked.connect(session.set_live)
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        for signal in (
+            session.explanation_changed,
+            session.display_changed,
+            session.busy_changed,
+            session.compare_changed,
+            session.live_changed,
+        ):
+            self.links.connect(signal, self.refresh)
+
+    def refresh(self) -> None:
+        """Say how far attention is."""
+        session = self.session
+        display = session.display
+        self.setVisible(session.explanation is not None)
+        self.levels.show_levels(session.levels, display.level)
+        self._show_display(display)
+        self._show_legend(display)
+        self.comparing.setChecked(session.comparing)
+        self.live.setChecked(session.live)
+        allow(self.comparing, reasons.compare(session))
+
+    def _show_display(self, display: Display) -> None:
+        self.head.offer(_heads(self.session.heads(display.level)))
+        for field in ("head", "normalisation", "scope", "combine", "colormap"):
+            getattr(self, field).show_value(getattr(display, field))
+        self.gamma.show_value(display.gamma)
+        self.opacity.show_value(100 * display.opacity)
+        self.visible.setChecked(display.visible)
+        reason = None if display.level == "factorised" else _ONLY_FACTORISED
+        allow(self.gamma, reason)
+        allow(self.combine, reason)
+
+    def _show_legend(self, display: Display) -> None:
+        limits = self.session.limits
+        self.bar.setVisible(limits is not None)
+        if limits is not None:
+            self.bar.show_colours(display.colormap, limits)
+        say(self.legend, sentence(self.session.legend))
+
+
+class _Levels(QWidget):
+    """One button a level, with the key that does the same."""
+
+    def __init__(self, choose: Callable[[str], Any]) -> None:
+        super().__init__()
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(3)
+        self.buttons: dict[str, QPushButton] = {}
+        group = QButtonGroup(self)
+        for key, level in LEVEL_KEYS.items():
+            made = QPushButton(f"{level.capitalize()}\n{key}")
+            made.setCheckable(True)
+            made.setToolTip(f"{_LEVELS[level]} (key {key})")
+            made.clicked.connect(lambda _on, level=level: choose(level))
+            group.addButton(made)
+            line.addWidget(made)
+            self.buttons[level] = made
+
+    def show_levels(self, levels: tuple[str, ...], chosen: str) -> None:
+        """Offer the levels that there are, and mark the one that is shown."""
+        for level, made in self.buttons.items():
+            allow(made, None if level in levels else _missing(level))
+            made.setChecked(level == chosen)
+
+
+def _missing(level: str) -> str:
+    if level == "factorised":
+        return "There is only one level here, so there is nothing to factorise."
+    return f"This model has no {level} transformer."
+
+
+def _heads(count: int) -> list[tuple[str, str | int]]:
+    options: list[tuple[str, str | int]] = [("Mean of the heads", "mean")]
+    if count < 2:
+        return options
+    options.append(("Strongest head", "max"))
+    return options + [(f"Head {head}", head) for head in range(count)]

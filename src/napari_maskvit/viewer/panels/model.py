@@ -1,0 +1,179 @@
+"""Model: which one, what it was trained on, its limits; how it is run, for those who ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QTextBrowser,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
+from napari_maskvit.viewer.parts.fold import Fold
+from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
+from napari_maskvit.viewer.wording import about_model, levels_of, sizes_of
+
+if TYPE_CHECKING:
+    from napari_maskvit.model import Model
+    from napari_maskvit.viewer.session import Session
+
+LEVELS = ("patch", "region", "slide")
+_MASKED = {
+    "patch": "Drop background tokens inside a patch",
+    "region": "Drop background patches inside a region",
+    "slide": "Drop regions without tissue",
+}
+_DEVICES = (("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("Graphics card (CUDA)", "cuda"))
+_PRECISIONS = (
+    ("Automatic", "auto"),
+    ("float32: exact", "float32"),
+    ("bfloat16: fast where the machine can", "bfloat16"),
+)
+
+
+class ModelPanel(Panel):
+    """Chooses the model, and says what it is."""
+
+    title = "Model"
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.models = Choice("The model, by its title and levels")
+        self.models.setAccessibleName("Model")
+        self.models.chosen.connect(self.session.use_model)
+        self.card_button = QToolButton()
+        self.card_button.setText("Card")
+        self.card_button.setAccessibleName("Model card")
+        self.card_button.setToolTip("Show the model card: data, measurements, licence")
+        self.card_button.clicked.connect(self._show_card)
+        self.open_button = button(
+            "Open a model folder…",
+            "Use a bundle of your own: config.json, weights in safetensors, a model card",
+            self._open,
+        )
+        self.about = wrapped()
+        self.sizes = muted()
+        self.warnings = Warnings()
+        self.options = _Options(self.session)
+        self.advanced = Fold("Advanced", self.options)
+        for widget in (
+            row(self.models, self.card_button),
+            self.about,
+            self.sizes,
+            self.warnings,
+            self.open_button,
+            self.advanced,
+        ):
+            self.column.addWidget(widget)
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        self.links.connect(session.model_changed, self.refresh)
+        self.links.connect(session.options_changed, self.options.refresh)
+        self.links.connect(session.busy_changed, self.refresh)
+
+    def refresh(self) -> None:
+        """Show the model in use."""
+        model = self.session.model
+        self._offer(model)
+        allow(self.card_button, None if model is not None else "Choose a model first.")
+        say(self.about, about_model(model.config) if model else "No model is loaded yet.")
+        say(self.sizes, f"{levels_of(model.config)} {sizes_of(model.config)}" if model else "")
+        self.warnings.show_sentences(model.config.warnings if model else ())
+        self.options.refresh()
+        self.summarised.emit(model.config.title if model else "none", model is not None)
+
+    def _offer(self, model: Model | None) -> None:
+        pass
+
+    def _show_card(self) -> None:
+        model = self.session.model
+        if model is not None:
+            _Card(model, self).show()
+
+    def _open(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Open a model folder")
+        if chosen:
+            self.session.use_model(chosen)
+
+
+class _Options(QWidget):
+    """Masking, threshold, device and precision: each needs another run."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.masked = {level: QCheckBox(level) for level in LEVELS}
+        for level, box in self.masked.items():
+            box.setToolTip(_MASKED[level])
+            box.setAccessibleName(f"Mask the {level} level")
+            box.clicked.connect(self._set_masking)
+        self.note = muted()
+        self.threshold = Number(
+            "Threshold",
+            (0.0, 99.0),
+            unit="%",
+            decimals=0,
+            tooltip="A square is kept if more than this share of it is tissue, in per cent; "
+            "0 keeps whatever has any tissue",
+        )
+        self.threshold.changed.connect(lambda value: session.configure(threshold=value / 100))
+        self.device = Choice("Where the model runs", _DEVICES)
+        self.device.chosen.connect(lambda value: session.configure(device=value))
+        self.precision = Choice("How exactly it calculates", _PRECISIONS)
+        self.precision.chosen.connect(lambda value: session.configure(precision=value))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        for widget in (
+            row(*self.masked.values(), label="Masked levels"),
+            self.note,
+            self.threshold,
+            row(self.device, label="Device"),
+            row(self.precision, label="Precision"),
+        ):
+            column.addWidget(widget)
+
+    def refresh(self) -> None:
+        """Show the options as they are."""
+        options, model = self.session.options, self.session.model
+        for level, box in self.masked.items():
+            box.setChecked(level in options.masking)
+            missing = model is not None and level not in model.levels
+            allow(box, f"This model has no {level} transformer." if missing else None)
+        say(self.note, "" if options.masking else "Nothing is masked: this is plain attention.")
+        if not self.threshold.is_moving:
+            self.threshold.show_value(100 * options.threshold)
+        self.device.show_value(options.device)
+        self.precision.show_value(options.precision)
+
+    def _set_masking(self) -> None:
+        self.session.configure(
+            masking=tuple(level for level, box in self.masked.items() if box.isChecked())
+        )
+
+
+class _Card(QDialog):
+    """The model card, as its authors wrote it."""
+
+    def __init__(self, model: Model, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"Model card: {model.config.title}")
+        self.resize(560, 640)
+        self.text = QTextBrowser()
+        self.text.setOpenExternalLinks(True)
+        self.text.setMarkdown(model.card)
+        self.text.setAccessibleName("Model card")
+        column = QVBoxLayout(self)
+        column.addWidget(self.text)
+        column.addWidget(button("Close", "Close the card (Escape)", self.close))

@@ -1,0 +1,181 @@
+"""Result: what the model says, what speaks against trusting it, what it rests on; take it along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QWidget
+
+from napari_maskvit.viewer.panels import reasons
+from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.parts.bars import ProbabilityBars
+from napari_maskvit.viewer.parts.controls import allow, button, row
+from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
+from napari_maskvit.viewer.wording import duration, predicted, share
+
+if TYPE_CHECKING:
+    from napari_maskvit.explain import Explanation
+
+_NO_PREDICTION = (
+    "This model makes no prediction: it has no slide transformer. Its attention can be looked at "
+    "all the same."
+)
+_UNFINISHED = "No prediction yet: the run was not finished."
+_TOKENS = {"patch": "Tokens", "region": "Patches", "slide": "Regions"}
+
+
+class ResultPanel(Panel):
+    """The answer, in words and numbers."""
+
+    title = "Result"
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.answer = wrapped(role="figure")
+        self.detail = muted()
+        self.bars = ProbabilityBars()
+        self.against_title = wrapped("What speaks against trusting this", "strong")
+        self.against = Warnings()
+        self.rests_on = wrapped("What it rests on", "strong")
+        self.statistics = _Statistics()
+        self.save_button = button(
+            "Save", "Keep mask, attention and settings in one folder beside the slide", self._save
+        )
+        self.save_as_button = button(
+            "Save as…", "Keep all in a folder of your choice", self._save_as
+        )
+        self.load_button = button("Load…", "Bring back what was saved in a folder", self._load)
+        self.where = muted()
+        files = row(self.save_button, self.save_as_button, self.load_button)
+        for widget in (
+            self.answer, self.detail, self.bars, self.against_title, self.against, self.rests_on,
+            self.statistics, files, self.where,
+        ):  # fmt: skip
+            self.column.addWidget(widget)
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        for signal in (
+            session.slide_changed,
+            session.mask_changed,
+            session.explanation_changed,
+            session.busy_changed,
+        ):
+            self.links.connect(signal, self.refresh)
+
+    def refresh(self) -> None:
+        """Show the answer and what it rests on."""
+        session, explanation = self.session, self.session.explanation
+        self._answer(explanation)
+        self.against.show_sentences(explanation.warnings if explanation else ())
+        self.against_title.setVisible(bool(self.against.sentences))
+        self.rests_on.setVisible(explanation is not None)
+        self.statistics.setVisible(explanation is not None)
+        if explanation is not None:
+            self.statistics.show_statistics(explanation, session.reference)
+        nothing = reasons.measure(session) or (
+            "There is nothing to save yet: find the tissue first." if session.mask is None else None
+        )
+        allow(self.save_button, nothing)
+        allow(self.save_as_button, nothing)
+        allow(self.load_button, reasons.NO_SLIDE if session.slide is None else None)
+        folder = session.default_folder
+        say(self.where, f"Save writes {folder.name} beside the slide." if folder else "")
+
+    def _answer(self, explanation: Explanation | None) -> None:
+        prediction = explanation.prediction if explanation else None
+        if explanation is None:
+            say(self.answer, "")
+            say(self.detail, reasons.NO_EXPLANATION)
+        elif prediction is None:
+            unfinished = not explanation.complete
+            say(self.answer, "" if unfinished else "No prediction")
+            say(self.detail, _UNFINISHED if unfinished else _NO_PREDICTION)
+        else:
+            headline, detail = predicted(prediction)
+            say(self.answer, headline)
+            say(self.detail, detail)
+        probabilities = prediction.probabilities if prediction else None
+        labels = prediction.labels if prediction and probabilities else ()
+        self.bars.show_probabilities(labels, probabilities or ())
+        if prediction is not None:
+            self.summarised.emit(prediction.label, True)
+        else:
+            done = explanation is not None and explanation.complete
+            self.summarised.emit("no prediction" if explanation else "", done)
+
+    def _save(self) -> None:
+        self.session.save()
+
+    def _save_as(self) -> None:
+        folder = self.session.default_folder
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save as a folder", str(folder) if folder else ""
+        )
+        if chosen:
+            self.session.save(chosen)
+
+    def _load(self) -> None:
+        folder = self.session.default_folder
+        chosen = QFileDialog.getExistingDirectory(
+            self, "Load a saved folder", str(folder) if folder else ""
+        )
+        if chosen:
+            self.session.restore(chosen)
+
+
+class _Statistics(QWidget):
+    """What was kept, what lay on glass, what it took: a small table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(2)
+        self._grid.setColumnStretch(1, 1)
+
+    def show_statistics(self, explanation: Explanation, reference: Explanation | None) -> None:
+        """Fill the table; `reference` is the plain run beside it, if there is one."""
+        while (item := self._grid.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.hide()
+                old.deleteLater()
+        numbers = explanation.statistics
+        for level, kept in numbers.kept.items():
+            total = numbers.total.get(level, 0)
+            self._add(
+                f"{_TOKENS.get(level, level)} kept",
+                f"{kept:,} of {total:,} ({share(kept / total if total else 0)})",
+                f"Positions of the {level} level with tissue in them, of all that the slide has",
+            )
+        for level, mass in numbers.background_mass.items():
+            plain = reference.statistics.background_mass.get(level) if reference else None
+            beside = f"; plain: {share(plain)}" if plain is not None else ""
+            self._add(
+                f"On glass, {level}",
+                f"{share(mass)}{beside}",
+                f"Share of the {level} level's attention that lies on background",
+            )
+        if numbers.undecodable_tiles:
+            self._add(
+                "Undecodable",
+                f"{numbers.undecodable_tiles:,} tiles",
+                "Tiles of the file that could not be decoded; they count as background",
+            )
+        seconds = sum(numbers.seconds.values())
+        self._add(
+            "Computed",
+            f"{numbers.computed_patches:,} patches in {duration(seconds)}"
+            + (f", {numbers.cached_patches:,} known before" if numbers.cached_patches else ""),
+            f"On {explanation.device} in {explanation.precision}",
+        )
+
+    def _add(self, label: str, value: str, tooltip: str) -> None:
+        index = self._grid.rowCount()
+        name, number = QLabel(label), wrapped(value)
+        name.setToolTip(tooltip)
+        number.setToolTip(tooltip)
+        self._grid.addWidget(name, index, 0)
+        self._grid.addWidget(number, index, 1)

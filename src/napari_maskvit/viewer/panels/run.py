@@ -1,0 +1,80 @@
+"""Run: the one button, what it will run, how far it is, and Cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QProgressBar
+
+from napari_maskvit.viewer.panels import reasons
+from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.parts.controls import allow, button
+from napari_maskvit.viewer.parts.text import muted, say
+from napari_maskvit.viewer.wording import about_model, progress
+
+if TYPE_CHECKING:
+    from napari_maskvit.explain import Progress
+
+_RUN = "Run the model on the tissue; glass is neither read nor computed"
+
+
+class RunPanel(Panel):
+    """Starts and stops the model."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.start = button("Run", _RUN, self.session.run, "main")
+        self.stop = button(
+            "Cancel", "Stop now. What was computed is kept for the next run", self.session.cancel
+        )
+        self.model = muted()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.bar.setAccessibleName("Progress of the run, in patches")
+        self.said = muted()
+        for widget in (self.start, self.stop, self.bar, self.said, self.model):
+            self.column.addWidget(widget)
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        for signal in (
+            session.slide_changed,
+            session.mask_changed,
+            session.model_changed,
+            session.explanation_changed,
+            session.busy_changed,
+        ):
+            self.links.connect(signal, self.refresh)
+        self.links.connect(session.progressed, self._show_progress)
+
+    def refresh(self) -> None:
+        """Show Run or Cancel, and why Run is disabled."""
+        session = self.session
+        running = session.running
+        self.start.setVisible(not running)
+        self.stop.setVisible(running)
+        if running and self.bar.isHidden():
+            self.bar.setRange(0, 0)
+            say(self.said, "Planning: which patches hold tissue…")
+        self.bar.setVisible(running)
+        if not running:
+            say(self.said, reasons.run(session) or self._last())
+        self.start.setText("Run again" if session.explanation is not None else "Run")
+        allow(self.start, reasons.run(session))
+        say(self.model, about_model(session.model.config) if session.model else "")
+
+    def _show_progress(self, step: Progress) -> None:
+        if not self.session.running:
+            return
+        self.bar.setRange(0, max(1, step.total))
+        self.bar.setValue(step.done)
+        say(self.said, progress(step.done, step.total, step.seconds_left))
+
+    def _last(self) -> str:
+        explanation = self.session.explanation
+        if explanation is None or explanation.complete:
+            return ""
+        return "Cancelled before it was done: only a part of the tissue is shown."

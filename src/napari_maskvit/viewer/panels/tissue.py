@@ -1,0 +1,215 @@
+"""Tissue: find it, adjust what counts as tissue, correct it by hand, load and save it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
+
+from napari_maskvit.viewer.panels import reasons
+from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.panels.knobs import ParameterKnobs
+from napari_maskvit.viewer.parts.controls import Number, allow, button, row
+from napari_maskvit.viewer.parts.style import set_role
+from napari_maskvit.viewer.parts.text import muted, say, wrapped
+from napari_maskvit.viewer.tissue_desk import MODES
+from napari_maskvit.viewer.wording import area, share
+
+if TYPE_CHECKING:
+    from napari_maskvit.viewer.session import Session
+
+_REDRAW_MS = 120
+_FILES = "Masks (*.tif *.tiff *.png *.geojson *.json)"
+_TOOLS = {
+    "brush": ("Brush", "Paint tissue that was missed (key 2 on the mask layer)"),
+    "eraser": ("Eraser", "Erase a fold, pen or dust (key 1 on the mask layer)"),
+    "polygon": (
+        "Polygon",
+        "Draw round a piece; a double click closes it (key 3 on the mask layer)",
+    ),
+    "move": ("Move", "Move and zoom; hold Space to do so while painting"),
+}
+
+
+class TissuePanel(Panel):
+    """Finds tissue, and tells what a person changed."""
+
+    title = "Tissue"
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.find_button = button(
+            "Find tissue",
+            "Outline the tissue on the whole slide; takes about a second. "
+            "Corrections by hand are kept",
+            self._find,
+            "main",
+        )
+        self.knobs = ParameterKnobs(self.session.parameters)
+        self.amount = wrapped(role="strong")
+        self.amount.setToolTip("Area of the mask in mm², and its share of the slide's area")
+        self.correcting = _Correcting(self.session)
+        self.load_button = button(
+            "Load mask…", "Read a mask from a TIFF, PNG or GeoJSON file", self._load
+        )
+        self.save_button = button(
+            "Save mask…", "Write the mask as TIFF, PNG or GeoJSON (opens in QuPath)", self._save
+        )
+        for widget in (
+            self.find_button,
+            self.amount,
+            self.knobs,
+            self.correcting,
+            row(self.load_button, self.save_button),
+        ):
+            self.column.addWidget(widget)
+        self._redraw = qthrottled(self._find_again, timeout=_REDRAW_MS)
+        self.knobs.changed.connect(lambda: self._redraw())
+
+    def connect_session(self) -> None:
+        """Hear what this step shows."""
+        session = self.session
+        for signal in (session.slide_changed, session.mask_changed, session.busy_changed):
+            self.links.connect(signal, self.refresh)
+        self.links.connect(session.brush_changed, self.correcting.refresh)
+
+    def refresh(self) -> None:
+        """Show the mask in numbers, and what can be done to it."""
+        session = self.session
+        reason = reasons.measure(session)
+        for control in (self.find_button, self.knobs, self.load_button):
+            allow(control, reason)
+        allow(self.save_button, reasons.correct(session))
+        # Once there is a mask, the way leads on to Run.
+        set_role(self.find_button, "main" if session.mask is None else "")
+        self.find_button.setText("Find tissue" if session.mask is None else "Find tissue again")
+        if not self.knobs.is_moving:
+            self.knobs.show_parameters(session.parameters)
+        self.correcting.setVisible(session.mask is not None)
+        self.correcting.refresh()
+        said = self._amount()
+        say(self.amount, said or (reason or ""))
+        brief = area(session.tissue_mm2) if session.tissue_mm2 is not None else "not found yet"
+        self.summarised.emit(brief if reason is None else "", bool(session.tissue_mm2))
+
+    def release(self) -> None:
+        """Hear nothing any more, of the mask layer neither."""
+        super().release()
+        self.correcting.release()
+
+    def _amount(self) -> str:
+        session = self.session
+        if session.tissue_mm2 is None:
+            return ""
+        if session.tissue_mm2 == 0:
+            return "No tissue: lower the threshold, or paint it in."
+        of_slide = session.tissue_share
+        return f"{area(session.tissue_mm2)} of tissue" + (
+            f", {share(of_slide)} of the slide" if of_slide is not None else ""
+        )
+
+    def _find(self) -> None:
+        self.session.find_tissue(self.knobs.parameters)
+
+    def _find_again(self) -> None:
+        # A mask that was loaded or painted is not replaced because a slider was touched.
+        if self.session.found is not None:
+            self._find()
+
+    def _load(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Load a mask", "", _FILES)
+        if chosen:
+            self.session.load_mask(chosen)
+
+    def _save(self) -> None:
+        slide = self.session.slide
+        name = f"{slide.name}-mask.geojson" if slide is not None else "mask.geojson"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the mask", name, _FILES)
+        if chosen:
+            self.session.save_mask(chosen)
+
+
+class _Correcting(QWidget):
+    """Tools in hand, the brush's size, and what was changed."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.tools = {
+            tool: button(words, tooltip, partial(self._pick, tool))
+            for tool, (words, tooltip) in _TOOLS.items()
+        }
+        for made in self.tools.values():
+            made.setCheckable(True)
+        self._watched: Any = None
+        self.brush = Number(
+            "Brush",
+            (5.0, 2000.0),
+            unit="µm",
+            decimals=0,
+            logarithmic=True,
+            tooltip="Diameter of brush and eraser on the slide, in µm",
+        )
+        self.brush.changed.connect(self._set_brush)
+        self.changed = muted()
+        self.changed.setToolTip("Corrected by hand since the tissue was found, in mm²")
+        self.undo = button("Undo", "Take back the last stroke (Ctrl-Z)", session.undo)
+        self.redo = button("Redo", "Bring back the stroke (Ctrl-Shift-Z)", session.redo)
+        self.discard = button(
+            "Discard changes", "Go back to the tissue that was found", session.discard_corrections
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(row(*self.tools.values()))
+        column.addWidget(self.brush)
+        column.addWidget(self.changed)
+        column.addWidget(row(self.undo, self.redo, self.discard))
+
+    def refresh(self) -> None:
+        """Show the brush and the corrections as they are."""
+        session = self.session
+        self._watch(session.mask_layer)
+        if session.mask is None:
+            return
+        self._show_tool()
+        if not self.brush.is_moving:
+            self.brush.show_value(session.brush_um)
+        corrections = session.corrections
+        nothing = corrections is None or not (corrections.added_mm2 or corrections.removed_mm2)
+        if corrections is None or nothing:
+            say(self.changed, "Nothing changed by hand.")
+        else:
+            say(
+                self.changed,
+                f"By hand: {area(corrections.added_mm2)} added, "
+                f"{area(corrections.removed_mm2)} removed.",
+            )
+        allow(self.discard, "Nothing was changed by hand." if nothing else None)
+
+    def release(self) -> None:
+        """Hear nothing of the mask layer any more."""
+        self._watch(None)
+
+    def _watch(self, layer: Any) -> None:
+        if layer is self._watched:
+            return
+        if self._watched is not None:
+            self._watched.events.mode.disconnect(self._show_tool)
+        if layer is not None:
+            layer.events.mode.connect(self._show_tool)
+        self._watched = layer
+
+    def _pick(self, tool: str) -> None:
+        self.session.pick_tool(tool)
+        self._show_tool()
+
+    def _show_tool(self, _event: object = None) -> None:
+        mode = str(self._watched.mode) if self._watched is not None else ""
+        for tool, made in self.tools.items():
+            made.setChecked(MODES[tool] == mode)
+
+    def _set_brush(self, um: float) -> None:
+        self.session.brush_um = um
