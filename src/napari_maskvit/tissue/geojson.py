@@ -93,7 +93,7 @@ def _areas(path: Path) -> list[shapely.Geometry]:
         tissue = [geometry for name, geometry in found if "tissue" in name.lower()]
         chosen = tissue or [geometry for _, geometry in found]
         shapes = [shapely.geometry.shape(part) for g in chosen for part in _flat(g)]
-        return [shapely.make_valid(shapely.force_2d(shape)) for shape in shapes]
+        areas = [shapely.make_valid(shapely.force_2d(shape)) for shape in shapes]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise MaskError(
             f"The tissue mask {path} is not GeoJSON as QuPath exports it "
@@ -104,6 +104,12 @@ def _areas(path: Path) -> list[shapely.Geometry]:
             f"The tissue mask {path} holds a polygon that cannot be drawn ({error}); "
             "export the annotations again as GeoJSON."
         ) from error
+    if found and not areas:
+        raise MaskError(
+            f"The annotations in {path} are points and lines, which have no area; "
+            "outline the tissue with polygons."
+        )
+    return areas
 
 
 def _features(content: Any) -> Iterator[tuple[str, dict[str, Any]]]:

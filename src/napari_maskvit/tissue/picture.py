@@ -96,7 +96,7 @@ def _spacing_on(
     stretched = max(size[0] / array.shape[0], size[1] / array.shape[1])
     covering = _covers(array.shape, stretched, size)
     if covering and not ours:
-        return (size[0] * size[1] / array.size) ** 0.5 if spacing is None else stretched
+        return stretched
     given = "" if spacing is None else f" at {spacing:.4g} µm/px"
     raise MaskError(
         f"The tissue mask {path} ({_size(array)} pixels{given}) does not fit the slide "

@@ -46,10 +46,10 @@ def read(path: Path) -> Picture:
                 )
             image.load()
             ours = image.info.get("Description") == OURS
-            if image.mode == "P" and not ours:
-                # What a foreign palette index means only its colour tells.
-                image = image.convert("RGB")
-            return Picture(np.asarray(image), _spacing(image.info, ours), ours)
+            # What a foreign palette index means only its colour tells.
+            coloured = image.mode == "P" and not ours
+            pixels = np.asarray(image.convert("RGB") if coloured else image)
+            return Picture(pixels, _spacing(image.info, ours), ours)
     except MaskError:
         raise
     except Exception as error:
