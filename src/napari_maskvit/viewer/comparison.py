@@ -70,8 +70,6 @@ class SideBySide:
         layers.events.removed.disconnect(self._on_layers)
         grid = self.viewer.canvas.grid
         grid.enabled, grid.stride, grid.shape, grid.spacing = self._before
-        if self._outline is not None:
-            self._outline.locked = False
         remove(self.viewer, [self.slide, *([self._outline] if self._outline else [])])
 
     def _mirror(self, outline: Any) -> None:
@@ -85,7 +83,8 @@ class SideBySide:
         if outline is None:
             return
         self._outline = Labels(
-            outline.data,
+            list(outline.data),
+            multiscale=True,
             name=f"{outline.name} (plain)",
             colormap=outline.colormap,
             opacity=outline.opacity,
@@ -94,7 +93,6 @@ class SideBySide:
             units=outline.units,
             metadata={TAG: {"kind": "copy", "of": outline}},
         )
-        self._outline.editable = False
         outline.events.set_data.connect(lambda: self._follow(outline))
         insert_quietly(self.viewer, len(self.viewer.layers), self._outline)
 

@@ -158,8 +158,8 @@ class Jobs:
             on_end=lambda job: self._forget(channel, job),
         )
         self._running[channel] = job
-        self._on_change(self.words)
         job.start()
+        self._on_change(self.words)
         return job
 
     def cancel(self, channel: str) -> bool:

@@ -11,21 +11,14 @@ from psygnal import Signal
 
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.marks import Box, Marks
 
 if TYPE_CHECKING:
     import napari
 
     from napari_maskvit.slide import Slide
 
-Box = tuple[slice, slice]
-
 TISSUE_COLOUR = (0.0, 0.55, 0.60, 1.0)
-OUTLINE, ADDED, REMOVED = 1, 2, 3
-OUTLINE_COLOURS = {
-    OUTLINE: (0.0, 0.45, 0.50, 1.0),
-    ADDED: (0.10, 0.45, 1.00, 0.45),
-    REMOVED: (1.00, 0.45, 0.00, 0.50),
-}
 FILL_ALPHA = 0.14
 KIND_COLOURS = {2: (0.35, 0.35, 0.35, 0.35), 3: (0.5, 0.2, 0.5, 0.35), 4: (0.5, 0.5, 0.0, 0.35)}
 MAX_SIDE = 16_384
@@ -62,14 +55,18 @@ class MaskLayer:
         self.found: NDArray[np.uint8] = np.array((found or mask).array, np.uint8)
         self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
         self._mask: TissueMask | None = mask
-        self._derived = np.zeros(self._shadow.shape, np.uint8)
         self._writing = False
         self._added = self._removed = self._tissue = 0
         self.layer = self._make_layer()
-        self.outline = self._make_outline()
+        self.marks = Marks(self._shadow.shape, self._geometry())
         self._settle = qdebounced(self._compare, timeout=SETTLE_MS)
         self._derive(_everything(self._shadow))
         self._add_layers()
+
+    @property
+    def outline(self) -> Any:
+        """The layer of outline and corrections."""
+        return self.marks.layer
 
     @property
     def mask(self) -> TissueMask:
@@ -112,7 +109,6 @@ class MaskLayer:
 
     def remove(self) -> None:
         """Take the layers out of the viewer; the mask stays known."""
-        self.outline.locked = False
         remove(self.viewer, [self.outline, self.layer])
 
     def close(self) -> None:
@@ -151,22 +147,6 @@ class MaskLayer:
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_data)
         layer.events.data.connect(self._on_data)
-        return layer
-
-    def _make_outline(self) -> Any:
-        from napari.layers import Labels
-        from napari.utils.colormaps import DirectLabelColormap
-
-        clear = (0.0, 0.0, 0.0, 0.0)
-        layer = Labels(
-            self._derived,
-            name="outline and corrections",
-            colormap=DirectLabelColormap(color_dict={None: clear, 0: clear, **OUTLINE_COLOURS}),
-            opacity=0.9,
-            metadata={TAG: {"kind": "outline"}},
-            **self._geometry(),
-        )
-        layer.editable = False
         return layer
 
     def _geometry(self) -> dict[str, Any]:
@@ -209,8 +189,7 @@ class MaskLayer:
         self._shadow[box] = new
         self._mask = None
         self._count(box, +1)
-        self._draw(box)
-        self.outline.refresh(extent=False)
+        self.marks.draw(self._shadow, self.found, box)
         self.changed.emit(box)
 
     def _write(self, array: NDArray[np.uint8]) -> None:
@@ -226,33 +205,18 @@ class MaskLayer:
         self._shadow[...] = array
         self._mask = None
         self._derive(_everything(array))
-        self.outline.refresh(extent=False)
         self.changed.emit(_everything(array))
 
     def _derive(self, box: Box) -> None:
         self._added = self._removed = self._tissue = 0
         self._count(box, +1)
-        self._draw(box)
+        self.marks.draw(self._shadow, self.found, box)
 
     def _count(self, box: Box, sign: int) -> None:
         now, then = self._shadow[box] == 1, self.found[box] == 1
         self._tissue += sign * int(np.count_nonzero(now))
         self._added += sign * int(np.count_nonzero(now & ~then))
         self._removed += sign * int(np.count_nonzero(then & ~now))
-
-    def _draw(self, box: Box) -> None:
-        """Outline and corrections within a box, its rim included."""
-        rows, columns = box
-        grown = (
-            slice(max(0, rows.start - 1), rows.stop + 1),
-            slice(max(0, columns.start - 1), columns.stop + 1),
-        )
-        derived = self._derived[grown]
-        now, then = self._shadow[grown] == 1, self.found[grown] == 1
-        derived[...] = 0
-        derived[now & ~then] = ADDED
-        derived[then & ~now] = REMOVED
-        derived[inner_edge(self._shadow, grown)] = OUTLINE
 
 
 def box_of(item: Iterable[Any], shape: tuple[int, ...]) -> Box | None:
@@ -283,23 +247,6 @@ def bounding_box(where: NDArray[np.bool_]) -> Box | None:
         return None
     columns = np.flatnonzero(where[rows[0] : rows[-1] + 1].any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
-    """Tissue pixels of a box with a neighbour that is not tissue; the slide's border is none."""
-    rows, columns = box
-    top, left = max(0, rows.start - 1), max(0, columns.start - 1)
-    tissue = array[top : rows.stop + 1, left : columns.stop + 1] == 1
-    inside = tissue.copy()
-    inside[1:] &= tissue[:-1]
-    inside[:-1] &= tissue[1:]
-    inside[:, 1:] &= tissue[:, :-1]
-    inside[:, :-1] &= tissue[:, 1:]
-    edge = tissue & ~inside
-    return edge[
-        rows.start - top : min(rows.stop, array.shape[0]) - top,
-        columns.start - left : min(columns.stop, array.shape[1]) - left,
-    ]
 
 
 def _everything(array: NDArray[Any]) -> Box:

@@ -6,25 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-SUFFIXES = frozenset(
-    [
-        ".svs",
-        ".tif",
-        ".tiff",
-        ".ndpi",
-        ".scn",
-        ".mrxs",
-        ".qptiff",
-        ".bif",
-        ".vms",
-        ".vmu",
-        ".svslide",
-        ".dcm",
-        ".png",
-        ".jpg",
-        ".jpeg",
-    ]
-)
+_TILED = (".svs", ".svslide", ".tif", ".tiff", ".qptiff", ".ndpi", ".scn", ".mrxs", ".bif")
+_OTHERS = (".vms", ".vmu", ".dcm", ".png", ".jpg", ".jpeg")
+SUFFIXES = frozenset(_TILED + _OTHERS)
 
 Reader = Callable[[str | Sequence[str]], list[tuple[Any, dict[str, Any], str]]]
 

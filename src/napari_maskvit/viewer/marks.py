@@ -1,0 +1,101 @@
+"""What follows from a mask, drawn over it: its outline, what was added, what was removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_maskvit.viewer.layers import TAG
+
+Box = tuple[slice, slice]
+
+ADDED, REMOVED, OUTLINE = 1, 2, 3
+COLOURS = {
+    ADDED: (0.10, 0.45, 1.00, 0.35),
+    REMOVED: (1.00, 0.45, 0.00, 0.35),
+    OUTLINE: (0.0, 0.42, 0.47, 1.0),
+}
+COARSEST = 512
+
+
+class Marks:
+    """A layer that shows the outline of a mask and its corrections, thin at every zoom.
+
+    It is a pyramid in which each coarser pixel takes the most telling of those under it and next
+    to it, so that a thin line neither breaks up nor grows thick as one zooms out.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the mask.
+    place
+        Scale, translate and units of the mask's layer.
+    """
+
+    def __init__(self, shape: tuple[int, ...], place: dict[str, Any]) -> None:
+        from napari.layers import Labels
+        from napari.utils.colormaps import DirectLabelColormap
+
+        depth = max(1, int(np.ceil(np.log2(max(*shape, COARSEST) / COARSEST))))
+        # Whole multiples, or napari would stretch the coarser levels by a fraction of a pixel.
+        rows, columns = (-(-side // 2**depth) * 2**depth for side in shape)
+        self.levels = [
+            np.zeros((rows >> level, columns >> level), np.uint8) for level in range(depth + 1)
+        ]
+        clear = (0.0, 0.0, 0.0, 0.0)
+        self.layer = Labels(
+            self.levels,
+            multiscale=True,
+            name="outline and corrections",
+            colormap=DirectLabelColormap(color_dict={None: clear, 0: clear, **COLOURS}),
+            opacity=0.9,
+            metadata={TAG: {"kind": "outline"}},
+            **place,
+        )
+
+    def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], box: Box) -> None:
+        """Bring a box of the mask, its rim included, up to date."""
+        rows, columns = (
+            slice(max(0, side.start - 1), min(side.stop + 1, length))
+            for side, length in zip(box, mask.shape, strict=True)
+        )
+        now, then = mask[rows, columns] == 1, found[rows, columns] == 1
+        marks = self.levels[0][rows, columns]
+        marks[...] = 0
+        marks[now & ~then] = ADDED
+        marks[then & ~now] = REMOVED
+        marks[inner_edge(mask, (rows, columns))] = OUTLINE
+        for fine, coarse in zip(self.levels, self.levels[1:], strict=False):
+            rows, columns = (
+                slice(max(0, side.start // 2 - 1), (side.stop + 1) // 2) for side in (rows, columns)
+            )
+            coarse[rows, columns] = _pooled(fine, rows, columns)
+        self.layer.refresh(extent=False)
+
+
+def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+    """Tissue pixels of a box with a neighbour that is not tissue; the slide's border is none."""
+    rows, columns = box
+    top, left = max(0, rows.start - 1), max(0, columns.start - 1)
+    tissue = array[top : rows.stop + 1, left : columns.stop + 1] == 1
+    inside = tissue.copy()
+    inside[1:] &= tissue[:-1]
+    inside[:-1] &= tissue[1:]
+    inside[:, 1:] &= tissue[:, :-1]
+    inside[:, :-1] &= tissue[:, 1:]
+    edge = tissue & ~inside
+    return edge[
+        rows.start - top : min(rows.stop, array.shape[0]) - top,
+        columns.start - left : min(columns.stop, array.shape[1]) - left,
+    ]
+
+
+def _pooled(fine: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
+    """Largest value of the three by three fine pixels from each coarse pixel's corner on."""
+    block = fine[2 * rows.start : 2 * rows.stop + 1, 2 * columns.start : 2 * columns.stop + 1]
+    height, width = 2 * (rows.stop - rows.start) + 1, 2 * (columns.stop - columns.start) + 1
+    block = np.pad(block, ((0, height - block.shape[0]), (0, width - block.shape[1])))
+    down = np.maximum(np.maximum(block[:-1:2], block[1::2]), block[2::2])
+    return np.maximum(np.maximum(down[:, :-1:2], down[:, 1::2]), down[:, 2::2])

@@ -1,0 +1,197 @@
+"""Slides of a few hundred kilobytes, real windows, and a hand that holds the mouse."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+# A person's own napari settings must neither help nor change.
+os.environ.setdefault("NAPARI_CONFIG", str(Path(tempfile.mkdtemp()) / "settings.yaml"))
+
+HEIGHT, WIDTH = 1536, 2048
+SPACING = 0.5
+
+
+def paint_slide(height: int = HEIGHT, width: int = WIDTH, seed: int = 0) -> np.ndarray:
+    """White glass with an oval of pink, speckled tissue."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    tissue = ((y / height - 0.5) / 0.3) ** 2 + ((x / width - 0.45) / 0.3) ** 2 < 1
+    image = np.full((height, width, 3), 245, np.uint8)
+    pink = np.array([206, 150, 190]) + rng.integers(-25, 25, (height, width, 3))
+    nuclei = rng.random((height // 8, width // 8)) < 0.15
+    nuclei = np.kron(nuclei, np.ones((8, 8), bool))[:height, :width]
+    pink[nuclei] = (90, 60, 140)
+    image[tissue] = pink[tissue].clip(0, 255)
+    return image
+
+
+def write_slide(path: Path, image: np.ndarray, spacing: float | None = SPACING) -> Path:
+    """A tiled pyramid with or without resolution tags."""
+    import tifffile
+
+    known = (
+        {"resolution": (1e4 / spacing, 1e4 / spacing), "resolutionunit": "CENTIMETER"}
+        if spacing
+        else {}
+    )
+    with tifffile.TiffWriter(path) as writer:
+        options: dict[str, Any] = {"tile": (256, 256), "photometric": "rgb", "metadata": None}
+        writer.write(image, subifds=1, **options, **known)
+        writer.write(image[::4, ::4], subfiletype=1, **options)
+    return path
+
+
+@pytest.fixture(scope="session")
+def slide_pixels() -> np.ndarray:
+    return paint_slide()
+
+
+@pytest.fixture
+def slide_path(tmp_path: Path, slide_pixels: np.ndarray) -> Path:
+    return write_slide(tmp_path / "biopsy.tif", slide_pixels)
+
+
+@pytest.fixture
+def bare_slide_path(tmp_path: Path, slide_pixels: np.ndarray) -> Path:
+    """A slide that says nothing of its size in µm."""
+    return write_slide(tmp_path / "bare.tif", slide_pixels, spacing=None)
+
+
+@pytest.fixture
+def other_slide_path(tmp_path: Path) -> Path:
+    return write_slide(tmp_path / "other.tif", paint_slide(1024, 1024, seed=1))
+
+
+@pytest.fixture
+def viewer(qtbot: Any) -> Iterator[Any]:
+    """A real window, closed afterwards."""
+    import napari
+
+    from napari_maskvit.viewer.session import Session
+
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1000, 700)
+    qtbot.wait(50)
+    yield viewer
+    session = Session._sessions.get(id(viewer))
+    if viewer in _open_viewers():
+        viewer.close()
+    assert session is None or session.closed
+    qtbot.wait(20)
+    from superqt.utils import GeneratorWorker
+
+    GeneratorWorker.await_workers(20_000)
+
+
+def _open_viewers() -> set[Any]:
+    import napari
+
+    return set(napari.Viewer._instances)
+
+
+@pytest.fixture
+def session(viewer: Any, slide_path: Path, no_panel: None) -> Any:
+    """A session with the small slide open, without a panel."""
+    from napari_maskvit.viewer.session import Session
+
+    session = Session.of(viewer)
+    session.messages = []
+    session.failed.connect(session.messages.append)
+    session.open(slide_path)
+    return session
+
+
+@pytest.fixture
+def no_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slides open without the panel beside them."""
+    monkeypatch.setattr("napari_maskvit.viewer.reader.show_panel_soon", lambda: None)
+
+
+@pytest.fixture
+def settle(qtbot: Any) -> Callable[..., None]:
+    """Wait until a session is at rest."""
+
+    def wait(session: Any, timeout: int = 120_000) -> None:
+        qtbot.wait(200)  # what is debounced starts first
+        qtbot.waitUntil(lambda: session.busy is None, timeout=timeout)
+        qtbot.wait(50)
+
+    return wait
+
+
+class Hand:
+    """Moves the mouse over the real canvas, in µm of the slide."""
+
+    def __init__(self, viewer: Any, qtbot: Any) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        self.canvas = viewer.window._qt_viewer.canvas.native
+        self.seconds: list[float] = []
+
+    def screen(self, y: float, x: float) -> tuple[float, float]:
+        camera = self.viewer.scene.camera
+        height, width = self.viewer.canvas.size
+        return (
+            (x - camera.center[-1]) * camera.zoom + width / 2,
+            (y - camera.center[-2]) * camera.zoom + height / 2,
+        )
+
+    def drag(self, points: Sequence[tuple[float, float]], moves: int = 6) -> None:
+        """Press at the first point (y, x), move through the others, let go."""
+        from qtpy.QtCore import QEvent, Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        places = [self.screen(*point) for point in points]
+        self._send(QEvent.Type.MouseMove, places[0], none, none)
+        self.qtbot.wait(30)
+        self._send(QEvent.Type.MouseButtonPress, places[0], left, left)
+        for start, stop in itertools.pairwise(places):
+            for share in np.linspace(0, 1, moves + 1)[1:]:
+                place = tuple(np.array(start) * (1 - share) + np.array(stop) * share)
+                begun = time.perf_counter()
+                self._send(QEvent.Type.MouseMove, place, none, left)
+                self.qtbot.wait(1)
+                self.seconds.append(time.perf_counter() - begun)
+        self._send(QEvent.Type.MouseButtonRelease, places[-1], left, none)
+        self.qtbot.wait(30)
+
+    def click(self, y: float, x: float) -> None:
+        self.drag([(y, x)])
+
+    def hover(self, y: float, x: float) -> None:
+        from qtpy.QtCore import QEvent, Qt
+
+        none = Qt.MouseButton.NoButton
+        for nudge in (3, 0):
+            px, py = self.screen(y, x)
+            self._send(QEvent.Type.MouseMove, (px + nudge, py), none, none)
+            self.qtbot.wait(60)
+
+    def _send(self, kind: Any, place: Any, button: Any, buttons: Any) -> None:
+        from qtpy.QtCore import QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtWidgets import QApplication
+
+        point = QPointF(*(float(one) for one in place))
+        event = QMouseEvent(
+            kind,
+            point,
+            self.canvas.mapToGlobal(point),
+            button,
+            buttons,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(self.canvas, event)
+
+
+@pytest.fixture
+def hand(viewer: Any, qtbot: Any) -> Hand:
+    return Hand(viewer, qtbot)

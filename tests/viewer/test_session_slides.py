@@ -1,0 +1,118 @@
+"""Slides in a real window: opened by every way in, with or without a spacing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_maskvit.viewer.session import Session
+
+pytestmark = pytest.mark.window
+
+
+def test_file_open_shows_pixels_in_micrometres(viewer, slide_path, no_panel, qtbot):
+    session = Session.of(viewer)
+    viewer.open(str(slide_path), plugin="napari-maskvit")
+    assert session.slide.name == slide_path.stem or session.slide.name == slide_path.name
+    layer = session.slide_layer
+    assert layer.multiscale
+    assert layer.rgb
+    assert tuple(layer.scale) == (0.5, 0.5)
+    assert all(str(unit) == "micrometer" for unit in layer.units)
+    assert layer.metadata["maskvit"]["identity"] == session.slide.identity
+    assert viewer.canvas.overlays.scale_bar.visible
+    qtbot.wait(100)
+    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+    pink = np.abs(picture.astype(int) - (206, 150, 190)).max(axis=-1) < 40
+    assert pink.mean() > 0.05
+
+
+def test_without_a_spacing_nothing_that_needs_it_starts(viewer, bare_slide_path, settle, no_panel):
+    session = Session.of(viewer)
+    messages = []
+    session.failed.connect(messages.append)
+    session.open(bare_slide_path)
+    assert session.slide.spacing is None
+    assert all(str(unit) == "pixel" for unit in session.slide_layer.units)
+    session.find_tissue()
+    settle(session)
+    assert session.mask is None
+    assert len(messages) == 1
+    session.give_spacing(0.5)
+    assert session.slide.spacing == 0.5
+    assert all(str(unit) == "micrometer" for unit in session.slide_layer.units)
+    assert tuple(session.slide_layer.scale) == (0.5, 0.5)
+    session.find_tissue()
+    settle(session)
+    assert session.mask is not None
+    assert len(messages) == 1
+
+
+def test_two_slides_take_turns_and_keep_their_masks(session, viewer, other_slide_path, settle):
+    first = session.slide_layer
+    session.find_tissue()
+    settle(session)
+    area = session.tissue_mm2
+    session.open(other_slide_path)
+    assert session.mask is None
+    assert len(session.slide_layers) == 2
+    session.find_tissue()
+    settle(session)
+    assert session.tissue_mm2 != area
+    session.use_slide(first)
+    assert session.slide_layer is first
+    assert session.tissue_mm2 == area
+    assert not session.messages
+
+
+def test_a_removed_slide_gives_way(session, viewer):
+    viewer.layers.remove(session.slide_layer)
+    assert session.slide is None
+    session.find_tissue()
+    assert "No slide is open" in session.messages[0]
+
+
+def test_a_slide_that_is_none_is_refused_in_a_sentence(session, tmp_path):
+    path = tmp_path / "broken.tif"
+    path.write_bytes(b"II*\0 nothing else")
+    session.open(path)
+    assert len(session.messages) == 1
+    assert "broken.tif" in session.messages[0]
+    assert session.slide is not None
+
+
+def test_several_windows_at_once(viewer, slide_path, other_slide_path, no_panel, settle, qtbot):
+    import napari
+
+    second = napari.Viewer(show=True)
+    try:
+        one, two = Session.of(viewer), Session.of(second)
+        assert one is not two
+        one.open(slide_path)
+        two.open(other_slide_path)
+        one.find_tissue()
+        two.find_tissue()
+        settle(one)
+        settle(two)
+        assert one.slide.identity != two.slide.identity
+        assert one.tissue_mm2 != two.tissue_mm2
+        assert two.mask_layer not in viewer.layers
+    finally:
+        second.close()
+    assert two.closed
+    assert not one.closed
+
+
+def test_closing_while_something_runs_neither_hangs_nor_crashes(session, viewer, qtbot):
+    session.find_tissue()
+    viewer.close()
+    assert session.closed
+    qtbot.wait(500)
+
+
+def test_copying_the_slide_layer_works(session, viewer):
+    from napari.layers._layer_actions import _duplicate_layer
+
+    viewer.layers.selection = {session.slide_layer}
+    _duplicate_layer(viewer.layers)
+    assert len(viewer.layers) == 2
