@@ -15,6 +15,8 @@ from napari_maskvit.explain.lattice import LEVELS
 from napari_maskvit.explain.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_maskvit.explain.patches import PatchResult
@@ -159,23 +161,7 @@ class Run:
 
     def _regions(self) -> tuple[list[int], list[RegionResult]]:
         """Results of the regions whose patches are all there, with their places in the plan."""
-        n = self.plan.lattice.patches_per_side
-        keep_empty = "region" not in self.plan.masking
-        indices: list[int] = []
-        inputs: list[list[tuple[int, PatchResult]]] = []
-        for index, (row, column) in enumerate(self.plan.regions):
-            places = np.argwhere(self.plan.patch_kept[index])
-            patches = [self.results.get((int(row * n + i), int(column * n + j))) for i, j in places]
-            found = [
-                (int(i * n + j), patch)
-                for (i, j), patch in zip(places, patches, strict=True)
-                if patch is not None and (patch.tissue or keep_empty)
-            ]
-            if any(patch is None for patch in patches):
-                continue
-            if found or "slide" not in self.plan.masking:
-                indices.append(index)
-                inputs.append(found)
+        indices, inputs = region_inputs(self.plan, self.results)
         return indices, self._encode_regions(indices, inputs)
 
     def _encode_regions(
@@ -284,3 +270,42 @@ class Run:
             cached_patches=len(self.results) - self.computed,
             seconds=dict(self.seconds),
         )
+
+
+def region_inputs(
+    plan: Plan, results: Mapping[tuple[int, int], PatchResult]
+) -> tuple[list[int], list[list[tuple[int, PatchResult]]]]:
+    """What the region transformer reads.
+
+    Parameters
+    ----------
+    plan
+        What is kept.
+    results
+        Patch results by (row, column) in the patch lattice.
+
+    Returns
+    -------
+    indices : list of int
+        Regions of the plan whose patches are all there.
+    inputs : list of list of (int, PatchResult)
+        For each of them, its patches with their row-major places in it.
+    """
+    n = plan.lattice.patches_per_side
+    keep_empty = "region" not in plan.masking
+    indices: list[int] = []
+    inputs: list[list[tuple[int, PatchResult]]] = []
+    for index, (row, column) in enumerate(plan.regions):
+        places = np.argwhere(plan.patch_kept[index])
+        patches = [results.get((int(row * n + i), int(column * n + j))) for i, j in places]
+        found = [
+            (int(i * n + j), patch)
+            for (i, j), patch in zip(places, patches, strict=True)
+            if patch is not None and (patch.tissue or keep_empty)
+        ]
+        if any(patch is None for patch in patches):
+            continue
+        if found or "slide" not in plan.masking:
+            indices.append(index)
+            inputs.append(found)
+    return indices, inputs
