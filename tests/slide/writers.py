@@ -19,7 +19,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     y, x = np.mgrid[:height, :width].astype(float)
     planes = []
     for _ in range(3):
-        fx, fy, phase = rng.uniform(0.004, 0.05, 2).tolist() + [rng.uniform(0, 6)]
+        fx, fy, phase = (*rng.uniform(0.004, 0.05, 2), rng.uniform(0, 6))
         planes.append(128 + 60 * np.sin(x * fx + phase) + 60 * np.cos(y * fy + phase * 2))
     return np.stack(planes, axis=-1).clip(0, 255).astype(np.uint8)
 
@@ -254,7 +254,9 @@ def write_zarr(
         image = pixels if level == 0 else halve(pixels, 2**level)
         stored = image.transpose(2, 0, 1) if order == "cyx" else image
         chunks = (1, 100, 100) if order == "cyx" else (100, 100, 3)
-        array = group.create_array(str(level), shape=stored.shape, chunks=chunks, dtype=stored.dtype)
+        array = group.create_array(
+            str(level), shape=stored.shape, chunks=chunks, dtype=stored.dtype
+        )
         array[...] = stored
         scale = [1.0 if axis == "c" else 0.5 * 2**level for axis in order]
         datasets.append(

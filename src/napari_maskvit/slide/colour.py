@@ -13,6 +13,7 @@ from napari_maskvit.errors import SlideError
 Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+OTHER_COLOURS = {4: "a mask", 5: "CMYK", 8: "CIELab", 9: "ICCLab", 32803: "camera raw"}
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 APERIO_JPEG2000_YCBCR = 33003
 
@@ -65,7 +66,8 @@ def converter(
             f"colours; {CONVERT_IT}."
         )
     if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR):
-        raise SlideError(f"{name} stores colours as TIFF kind {photometric}; {CONVERT_IT}.")
+        kind = OTHER_COLOURS.get(photometric, f"TIFF kind {photometric}")
+        raise SlideError(f"{name} stores colours as {kind}; {CONVERT_IT}.")
     colours = 3 if photometric in (RGB, YCBCR) else 1
     if samples < colours or (colours == 1 and samples > 2):
         raise refuse_channels(name, samples)

@@ -102,8 +102,7 @@ class Pyramid:
         return self.cache.get(key, lambda: self._make(key), pin=level == len(self.levels) - 1)
 
     def _decode(self, key: Key) -> Tile:
-        if self.closed:
-            raise SlideError("The slide was closed: open it again to read from it.")
+        self._check_open()
         level, row, column = key
         stored = self.levels[level].stored
         assert stored is not None
@@ -112,10 +111,15 @@ class Pyramid:
             pixels = self.backend.decode_tile(stored, row, column)
             self._check(key, pixels)
         except TileError:
+            self._check_open()
             with self._lock:
                 self._undecodable.add(key)
             return UNDECODABLE
         return EMPTY if pixels is None else Tile(np.ascontiguousarray(pixels))
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise SlideError("The slide was closed: open it again to read from it.")
 
     def _check(self, key: Key, pixels: Pixels | None) -> None:
         level, row, column = key

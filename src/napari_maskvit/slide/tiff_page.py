@@ -14,7 +14,8 @@ from napari_maskvit.slide.backend import LARGEST_TILE_BYTES, Pixels, StoredLevel
 from napari_maskvit.slide.colour import APERIO_JPEG2000_YCBCR, Convert, converter, ycbcr_to_rgb
 from napari_maskvit.slide.files import PositionedFile
 
-# Strips and the flat tiles of NDPI are joined to blocks of about this size.
+# Strips and the flat tiles of NDPI are joined to blocks of about this size; tiles proper are not.
+FLAT_ROWS = 32
 BLOCK_ROWS = 128
 BLOCK_BYTES = 4 << 20
 JPEG = (6, 7, 34892, 33007)
@@ -107,7 +108,7 @@ class Segments:
                 "(vips tiffsave in.tif out.tif --tile --pyramid --bigtiff)."
             )
         rows = min(-(-BLOCK_ROWS // self._cut[0]), max(1, BLOCK_BYTES // bytes_each), self._down)
-        self._group = max(1, rows)
+        self._group = max(1, rows) if self._cut[0] <= FLAT_ROWS else 1
         self.level = StoredLevel((height, width), (self._cut[0] * self._group, self._cut[1]))
         self._is_jpeg = int(page.compression) in JPEG
         self._is_ycbcr = int(page.compression) == APERIO_JPEG2000_YCBCR
