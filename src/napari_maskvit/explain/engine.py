@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask
 
-TOKEN_BUDGET = {"cpu": 3072, "cuda": 65536}
+TOKEN_BUDGET = {"cpu": 2048, "cuda": 65536}
 """Tokens a batch. On two CPU cores the activations of more no longer fit the cache."""
 
 WAVE = 4
@@ -283,15 +283,16 @@ def _waves(patches: list[PatchPlan], budget: int) -> list[list[PatchPlan]]:
 
 
 def _batches(wave: list[_Pixels], budget: int) -> list[list[_Pixels]]:
-    """Patches of like length together, each batch within the token budget, counted padded."""
+    """Patches of like length together, each batch within the token budget."""
     batches: list[list[_Pixels]] = []
     batch: list[_Pixels] = []
+    tokens = 0
     for pixels in sorted(wave, key=lambda pixels: len(pixels.tokens), reverse=True):
-        longest = len(batch[0].tokens) + 1 if batch else 0
-        if batch and longest * (len(batch) + 1) > budget:
+        if batch and tokens + len(pixels.tokens) + 1 > budget:
             batches.append(batch)
-            batch = []
+            batch, tokens = [], 0
         batch.append(pixels)
+        tokens += len(pixels.tokens) + 1
     return [*batches, batch] if batch else batches
 
 
