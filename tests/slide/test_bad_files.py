@@ -224,6 +224,37 @@ def test_a_damaged_tile_is_background_and_counted(tmp_path, sound, kind):
         assert (slide.levels[0].compute()[lost] == 255).all()
 
 
+def test_a_cut_jpeg_2000_tile_is_background(tmp_path):
+    path = w.write_svs(tmp_path / "a.svs", PICTURE, encode=w.jpeg2000, compression=33005)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        offset, count = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+    data[offset + count // 2 : offset + count] = bytes(count - count // 2)
+    path.write_bytes(data)
+    with open_slide(path) as slide:
+        assert not slide.read(0, 0, 240, 240).valid.any()
+        assert slide.undecodable == {(0, 0, 0)}
+
+
+def test_a_slide_over_several_files_is_refused(tmp_path):
+    """An OME-TIFF whose header places its pixels in a file beside it."""
+    own, other = (f"urn:uuid:00000000-0000-0000-0000-00000000000{k}" for k in (1, 2))
+    xml = (
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{own}">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        'SizeX="512" SizeY="640" SizeC="3" SizeZ="1" SizeT="1" Interleaved="true">'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="3"/>'
+        '<TiffData IFD="0" PlaneCount="1" FirstC="0" FirstZ="0" FirstT="0">'
+        f'<UUID FileName="b.ome.tif">{other}</UUID></TiffData></Pixels></Image></OME>'
+    )
+    how = {"photometric": "rgb", "tile": (128, 128), "metadata": None}
+    for name, uuid in (("a.ome.tif", own), ("b.ome.tif", other)):
+        described = xml.replace(f'UUID="{own}"', f'UUID="{uuid}"')
+        tifffile.imwrite(tmp_path / name, PICTURE, description=described, **how)
+    with pytest.raises(SlideError, match="one of several files"):
+        open_slide(tmp_path / "a.ome.tif")
+
+
 @pytest.mark.parametrize("scale", [1.002, 1.7, 0.6])
 def test_resampling_near_a_damaged_tile_is_not_valid(tmp_path, sound, scale):
     path, row, column = damaged(tmp_path, sound, DAMAGE["cut"])

@@ -238,6 +238,17 @@ def test_keep_all_equals_no_keep_for_crops(slide):
     )
 
 
+@SETTINGS
+@given(x=st.floats(0, 100), y=st.floats(0, 100), scale=st.sampled_from([1.002, 1.5, 2.7, 0.7]))
+def test_keep_all_lies_where_no_keep_does(slide, x, y, scale):
+    """They differ at the rim alone, where no keep sees the pixels beyond."""
+    free = slide.read_region(x, y, 40, 40, scale).astype(int)
+    kept = slide.read(x, y, 40, 40, scale, np.ones((4, 4), bool)).pixels
+    difference = np.abs(free - kept)
+    assert difference[3:-3, 3:-3].max() <= 1
+    assert difference.max() <= 24
+
+
 # --- spacing, sizes, sharing ------------------------------------------------------------------
 
 
@@ -246,6 +257,8 @@ def test_bad_requests_say_why(slide, path):
         slide.read(0, 0, 0, 5)
     with pytest.raises(SlideError, match="positive"):
         slide.read(0, 0, 10**6, 10**6)
+    with pytest.raises(SlideError, match="finite"):
+        slide.read(float("nan"), 0, 5, 5)
     for spacing in (0, -1, float("nan")):
         with pytest.raises(SlideError, match="positive number"):
             slide.read(0, 0, 5, 5, spacing)

@@ -16,6 +16,8 @@ class PositionedFile:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self.size = os.fstat(self._descriptor).st_size
         self._lock = threading.Lock()
+        self._seek = threading.Lock()
+        self._readers = 0
         self._closed = False
 
     def read(self, offset: int, count: int) -> bytes:
@@ -24,14 +26,17 @@ class PositionedFile:
         Raises
         ------
         TileError
-            The file ends before, or the disk cannot be read there.
+            The file ends before, was closed, or the disk cannot be read there.
         """
         if offset < 0 or count < 0 or offset + count > self.size:
             raise TileError("the file ends before this tile does")
+        self._enter()
         try:
             data = self._read(offset, count)
         except OSError as error:
             raise TileError(f"the file cannot be read: {error.strerror or error}") from error
+        finally:
+            self._leave()
         if len(data) != count:
             raise TileError("the file ends before this tile does")
         return data
@@ -44,12 +49,26 @@ class PositionedFile:
     else:
 
         def _read(self, offset: int, count: int) -> bytes:
-            with self._lock:
+            with self._seek:
                 os.lseek(self._descriptor, offset, os.SEEK_SET)
                 return os.read(self._descriptor, count)
 
+    def _enter(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise TileError("the file was closed")
+            self._readers += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._closed and not self._readers:
+                os.close(self._descriptor)
+
     def close(self) -> None:
-        """Close the file; later reads fail."""
-        if not self._closed:
-            self._closed = True
-            os.close(self._descriptor)
+        """Close the file once nobody reads from it: its number may be given to another file."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                if not self._readers:
+                    os.close(self._descriptor)

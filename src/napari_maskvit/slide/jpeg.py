@@ -1,4 +1,4 @@
-"""Whether a JPEG stream is whole; decoders fill in what is missing with grey and say nothing."""
+"""Whether a JPEG or JPEG 2000 stream is whole; decoders fill in what is missing without a word."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ _PROGRESSIVE = re.compile(rb"\xff[\xc2\xc6\xca\xce]")
 _PADDING = 64
 
 
+def ends(data: bytes) -> bool:
+    """Tell whether `data` ends as a JPEG or a JPEG 2000 codestream must."""
+    return data.rfind(END_OF_IMAGE, max(0, len(data) - _PADDING)) >= 0
+
+
 def whole(data: bytes, *, fragment: bool = False) -> bool:
     """Tell whether `data` is a complete JPEG stream.
 
@@ -27,13 +32,12 @@ def whole(data: bytes, *, fragment: bool = False) -> bool:
     """
     if fragment:
         found = _FOREIGN.search(data)
-        ends = re.search(rb"\xff[\xd0-\xd9]\x00*$", data[-_PADDING:]) is not None
-        return ends and (found is None or data[found.start() :][:2] == END_OF_IMAGE)
+        closed = re.search(rb"\xff[\xd0-\xd9]\x00*$", data[-_PADDING:]) is not None
+        return closed and (found is None or data[found.start() :][:2] == END_OF_IMAGE)
     if data[:2] != b"\xff\xd8":
         return False
-    end = data.rfind(END_OF_IMAGE, max(0, len(data) - _PADDING))
     scan = data.find(_START_OF_SCAN)
-    if end < 0 or scan < 0:
+    if scan < 0 or not ends(data):
         return False
     if _PROGRESSIVE.search(data, 0, scan):
         return True

@@ -39,7 +39,7 @@ class Keep:
     def white(self) -> NDArray[np.uint8]:
         """255 at each sample that takes no part, else 0; shape (rows, 3 x columns)."""
         cells = np.where(self.grid, np.uint8(0), np.uint8(255))
-        return cells[:, np.repeat(self.columns, 3)][self.rows]
+        return cells.take(np.repeat(self.columns, 3), axis=1).take(self.rows, axis=0)
 
     def pixels(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
         """Whether each of these source pixels takes part."""

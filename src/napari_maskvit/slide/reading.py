@@ -81,7 +81,7 @@ def _resample(
         u = (xs + 0.5 - x0) / (ratio * window.width)
         cells = Keep.over(keep, v, u)
     invalid = pyramid.copy(level, int(ys[0]), int(xs[0]), pixels, cells)
-    left, top = x0 - xs[0], y0 - ys[0]
+    left, top = float(x0 - xs[0]), float(y0 - ys[0])
     box = (left, top, left + window.width * ratio, top + window.height * ratio)
     out = _resize(pixels, window, box)
     if invalid is None:
@@ -111,13 +111,18 @@ def _resize(
     """
     from PIL import Image
 
-    # Pillow wants the box within the image; only rounding and reads of less than a pixel do not.
     height, width = source.shape[:2]
-    x0, x1 = max(box[0], 0.0), min(box[2], float(width))
-    y0, y1 = max(box[1], 0.0), min(box[3], float(height))
+    x0, y0, x1, y1 = box
+    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+        # Pixels whose centre is outside of the rectangle take no part; the last one that does
+        # stands for them where the rectangle reaches over its edge, by half a pixel at most.
+        source = np.pad(source, ((1, 1), (1, 1), (0, 0))[: source.ndim], mode="edge")
+        height, width = source.shape[:2]
+        x0, y0, x1, y1 = x0 + 1, y0 + 1, x1 + 1, y1 + 1
+    inside = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
     image = Image.fromarray(source)
     size = (window.width, window.height)
-    return np.array(image.resize(size, Image.Resampling.HAMMING, box=(x0, y0, x1, y1)))
+    return np.array(image.resize(size, Image.Resampling.HAMMING, box=inside))
 
 
 def _valid(invalid: NDArray[np.bool_] | None, window: Window) -> NDArray[np.bool_]:

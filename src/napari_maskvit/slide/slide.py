@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -199,7 +200,7 @@ class Slide:
         Raises
         ------
         SlideError
-            The size is not positive or too large, or the slide was closed.
+            A size is not positive or too large, a place not finite, or the slide was closed.
         SpacingUnknown
             A spacing is asked for and the slide's own is not known.
         """
@@ -208,6 +209,8 @@ class Slide:
                 f"Cannot read {width} x {height} px at once from {self.path.name}: "
                 f"sizes must be positive, with at most {LARGEST_READ:,} pixels."
             )
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise SlideError(f"Cannot read at ({x}, {y}): coordinates must be finite numbers.")
         scale = 1.0 if spacing is None else self._scale(spacing)
         grid = None if keep is None else np.asarray(keep, np.bool_)
         if grid is not None and (grid.ndim != 2 or grid.size == 0):
@@ -222,7 +225,7 @@ class Slide:
         return self.read(x, y, width, height, spacing).pixels
 
     def _scale(self, spacing: float) -> float:
-        if not (np.isfinite(spacing) and spacing > 0):
+        if not (math.isfinite(spacing) and spacing > 0):
             raise SlideError(f"A spacing must be a positive number of µm per pixel, not {spacing}.")
         return spacing / self.require_spacing()
 

@@ -57,6 +57,8 @@ class TiffBackend:
         if self._tiff.is_bif or str(self._tiff.pages.first.software).startswith("MedScan"):
             raise StitchedError
         layout = layout_of(self._tiff, name)
+        if any(page.parent is not self._tiff for pages in layout.levels for page in pages):
+            raise SlideError(f"{name} is one of several files that hold a slide; join them first.")
         main = self._tiff.series[0].kind
         # Aperio's empty tiles are known damage by the scanner; elsewhere a tile without place
         # and size is how TIFF says that nothing was scanned there.

@@ -18,7 +18,10 @@ from napari_maskvit.slide.files import PositionedFile
 FLAT_ROWS = 32
 BLOCK_ROWS = 128
 BLOCK_BYTES = 4 << 20
-JPEG = (6, 7, 34892, 33007)
+RAW_BLOCK = (256, 1024)
+# Without 6, whose streams may lack their markers.
+JPEG = (7, 34892, 33007)
+JPEG_2000 = (33003, 33004, 33005, 34712)
 TRANSPARENT = (1, 2)
 
 
@@ -63,7 +66,7 @@ def page_reader(file: PositionedFile, pages: list[Any], name: str, *, sparse: bo
         palette=page.colormap,
     )
     if _is_raw(page):
-        return RawRows(file, pages, convert)
+        return Raw(file, pages, convert)
     return Segments(file, pages, convert, name, sparse=sparse)
 
 
@@ -111,6 +114,7 @@ class Segments:
         self._group = max(1, rows) if self._cut[0] <= FLAT_ROWS else 1
         self.level = StoredLevel((height, width), (self._cut[0] * self._group, self._cut[1]))
         self._is_jpeg = int(page.compression) in JPEG
+        self._is_jpeg_2000 = int(page.compression) in JPEG_2000
         self._is_ycbcr = int(page.compression) == APERIO_JPEG2000_YCBCR
         for each in pages:
             # tifffile builds its decoder on first use, which threads must not race for.
@@ -158,6 +162,8 @@ class Segments:
         header = page.jpegheader
         if self._is_jpeg and not jpeg.whole(data, fragment=header is not None):
             raise TileError("its JPEG data is cut short or damaged")
+        if self._is_jpeg_2000 and not jpeg.ends(data):
+            raise TileError("its JPEG 2000 data is cut short")
         try:
             decoded = page.decode(data, index, jpegtables=page.jpegtables, jpegheader=header)[0]
         except MemoryError:
@@ -170,8 +176,8 @@ class Segments:
         return ycbcr_to_rgb(samples) if self._is_ycbcr else samples
 
 
-class RawRows:
-    """An uncompressed image in one piece, read in bands of rows."""
+class Raw:
+    """An uncompressed image in one piece, read in blocks."""
 
     def __init__(self, file: PositionedFile, pages: list[Any], convert: Convert) -> None:
         page = pages[0]
@@ -179,22 +185,31 @@ class RawRows:
         self._dtype = np.dtype(f"{page.parent.byteorder}u{page.bitspersample // 8}")
         planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._samples = page.samplesperpixel // planes
-        self._width = page.imagewidth
-        self._row_bytes = self._width * self._samples * self._dtype.itemsize
-        plane_bytes = self._row_bytes * page.imagelength
+        self._pixel_bytes = self._samples * self._dtype.itemsize
+        height, width = page.imagelength, page.imagewidth
+        self._row_bytes = width * self._pixel_bytes
         self._starts = [
-            each.dataoffsets[0] + plane * plane_bytes for each in pages for plane in range(planes)
+            each.dataoffsets[0] + plane * self._row_bytes * height
+            for each in pages
+            for plane in range(planes)
         ]
-        rows = min(max(1, BLOCK_BYTES // self._row_bytes), BLOCK_ROWS, page.imagelength)
-        self.level = StoredLevel((page.imagelength, page.imagewidth), (rows, page.imagewidth))
+        block = (min(RAW_BLOCK[0], height), width if width <= 2 * RAW_BLOCK[1] else RAW_BLOCK[1])
+        self.level = StoredLevel((height, width), block)
 
     def decode(self, row: int, column: int) -> Pixels:
-        """Read a band of rows."""
-        top = row * self.level.tile[0]
-        rows = min(self.level.tile[0], self.level.shape[0] - top)
-        planes = [self._band(start, top, rows) for start in self._starts]
+        """Read a block."""
+        (height, width), (th, tw) = self.level.shape, self.level.tile
+        top, left = row * th, column * tw
+        size = (min(th, height - top), min(tw, width - left))
+        planes = [self._block(start, top, left, size) for start in self._starts]
         return self._convert(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1))
 
-    def _band(self, start: int, top: int, rows: int) -> NDArray[Any]:
-        data = self._file.read(start + top * self._row_bytes, rows * self._row_bytes)
-        return np.frombuffer(data, self._dtype).reshape(rows, self._width, self._samples)
+    def _block(self, start: int, top: int, left: int, size: tuple[int, int]) -> NDArray[Any]:
+        begin = start + top * self._row_bytes + left * self._pixel_bytes
+        count = size[1] * self._pixel_bytes
+        if count == self._row_bytes:
+            data = self._file.read(begin, size[0] * count)
+        else:
+            lines = (self._file.read(begin + k * self._row_bytes, count) for k in range(size[0]))
+            data = b"".join(lines)
+        return np.frombuffer(data, self._dtype).reshape(*size, self._samples)
