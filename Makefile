@@ -6,13 +6,13 @@
 
 demo:
 	@tools/set-up demo
-	@.venv/bin/maskvit demo $(DEMO)
+	@.venv/bin/maskvit demo -o .demo
 
 test:
 	@tools/set-up test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy
+	.venv/bin/mypy src hatch_build.py $(wildcard training/src)
 	tools/on-a-screen .venv/bin/pytest --windows-required $(TESTS)
 
 clean:

@@ -155,14 +155,14 @@ def slide_formats() -> Finding:
 
 def cache_folder() -> Finding:
     """Where the sample slide is kept."""
-    import pooch
+    from napari_maskvit.slide.phantom.sample import cache_folder as where
 
-    folder = pooch.os_cache("napari-maskvit")
+    folder = where()
     parent = folder
     while not parent.exists():
         parent = parent.parent
     if not os.access(parent, os.W_OK | os.X_OK):
-        advice = f"make {folder} writable, or set XDG_CACHE_HOME to a folder that is"
+        advice = f"make {folder} writable, or set MASKVIT_CACHE to a folder that is"
         return Finding("cache folder", "missing", f"{folder} cannot be written", advice)
     return Finding("cache folder", "good", str(folder))
 

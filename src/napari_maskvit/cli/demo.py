@@ -27,13 +27,11 @@ def demo(
     """
     from napari_maskvit.cli.display import try_display
     from napari_maskvit.cli.output import check_folder
-    from napari_maskvit.slide.phantom import sample_slide
 
     reason = "--headless was asked for" if headless else try_display().reason
     if reason:
         check_folder(output, overwrite=True)
-    with err.status("Making the sample slide; it is kept for the next time ..."):
-        slide = sample_slide()
+    slide = _sample()
     if not reason:
         from napari_maskvit.viewer.launch import view
 
@@ -42,6 +40,19 @@ def demo(
         return
     err.print(f"No window: {reason}.")
     _without_window(slide, output, device)
+
+
+def _sample() -> Path:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from napari_maskvit.slide.phantom import sample_slide
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("Making the sample slide, this first time", visible=False)
+        return sample_slide(
+            lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        )
 
 
 def _without_window(slide: Path, output: Path, device: str) -> None:

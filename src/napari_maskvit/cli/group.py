@@ -35,9 +35,12 @@ class Commands(TyperGroup):
         except MaskvitError as error:
             _show(ctx, str(error))
             raise typer.Exit(FAILED) from None
-        except (OSError, RuntimeError, ValueError, TypeError, LookupError, MemoryError) as error:
-            if isinstance(error, typer.Exit | typer.Abort):
-                raise
+        except ImportError as error:
+            _show(ctx, f"A needed part cannot be loaded ({error}). `maskvit doctor` says more.")
+            raise typer.Exit(FAILED) from None
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("typer", "click"):
+                raise  # wrong use and early exits, which the group itself knows how to show
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             _show(ctx, f"Something unforeseen went wrong ({words}). Please report it with --debug.")
             raise typer.Exit(BROKEN) from None
