@@ -1,0 +1,193 @@
+"""Patch features of a whole cohort, slide after slide: what is there already is not done again."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskvit_training.errors import FeatureError, TrainingError
+from maskvit_training.masks import make_mask, mask_key
+from maskvit_training.store import content_key, store_path, write_features
+from napari_maskvit.errors import MaskvitError
+
+if TYPE_CHECKING:
+    from maskvit_training.cohort import Case
+    from maskvit_training.recipe import Recipe
+    from napari_maskvit.explain import Progress
+    from napari_maskvit.model import Model
+    from napari_maskvit.slide import Slide
+
+INDEX = "features.csv"
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What became of one case.
+
+    Attributes
+    ----------
+    key
+        Of its features; None where there are none.
+    problem
+        What went wrong, if anything.
+    fresh
+        Whether it was computed now.
+    seconds, model_seconds
+        Wall time, and the part of it in which the patch transformer ran.
+    """
+
+    case: Case
+    key: str | None
+    problem: str | None = None
+    fresh: bool = False
+    seconds: float = 0.0
+    model_seconds: float = 0.0
+
+
+def extract(
+    recipe: Recipe,
+    cases: Sequence[Case],
+    model: Model,
+    *,
+    progress: Callable[[Case, Progress], None] | None = None,
+) -> Iterator[Extracted]:
+    """Make the features of every case that lack them; one bad slide does not stop the rest.
+
+    Several processes may work on the same folder at once.
+
+    Parameters
+    ----------
+    recipe
+        Says where features lie, and how background is masked.
+    cases
+        Slides.
+    model
+        The encoder; see `load_encoder`.
+
+    Raises
+    ------
+    TrainingError
+        If the disk is full.
+    """
+    for case in cases:
+        started = time.perf_counter()
+        try:
+            result = _extract_one(recipe, case, model, progress)
+        except MaskvitError as error:
+            result = Extracted(case, None, str(error))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise TrainingError(
+                    f"The disk of {recipe.feature_folder} is full. Nothing half-written is left; "
+                    "make room and start again: it goes on where it stopped."
+                ) from error
+            result = Extracted(case, None, f"{case.slide.name}: {error.strerror or error}")
+        yield Extracted(
+            case,
+            result.key,
+            result.problem,
+            result.fresh,
+            time.perf_counter() - started,
+            result.model_seconds,
+        )
+
+
+def feature_facts(recipe: Recipe, case: Case, slide: Slide, model: Model) -> dict[str, Any]:
+    """All that the features of a case depend on."""
+    from napari_maskvit.model import resolve_device, resolve_precision
+
+    return {
+        "slide": slide.identity,
+        "spacing": slide.spacing,
+        "mask": mask_key(case, recipe.data.mask_kind),
+        "model": model.sha256,
+        "region_px": model.config.region_px,
+        "masking": sorted(recipe.masking.levels),
+        "threshold": recipe.masking.threshold,
+        "precision": resolve_precision(
+            recipe.encoder.precision, resolve_device(recipe.encoder.device)
+        ),
+    }
+
+
+def open_case(recipe: Recipe, case: Case) -> Slide:
+    """Open a case's slide, with the recipe's spacing where its file says none."""
+    from napari_maskvit.slide import open_slide
+
+    slide = open_slide(case.slide)
+    if slide.spacing is None and recipe.data.spacing is not None:
+        return slide.with_spacing(recipe.data.spacing)
+    return slide
+
+
+def _extract_one(
+    recipe: Recipe,
+    case: Case,
+    model: Model,
+    progress: Callable[[Case, Progress], None] | None,
+) -> Extracted:
+    from napari_maskvit.explain import Explainer
+    from napari_maskvit.explain.features import slide_features
+
+    with open_case(recipe, case) as slide:
+        facts = feature_facts(recipe, case, slide, model)
+        key = content_key(facts)
+        path = store_path(recipe.feature_folder, key)
+        if path.exists():
+            return Extracted(case, key)
+        mask = make_mask(case, recipe.data.mask_kind, slide)
+        explainer = Explainer(
+            slide,
+            model,
+            masking=recipe.masking.levels,
+            threshold=recipe.masking.threshold,
+            device=recipe.encoder.device,
+            precision=recipe.encoder.precision,
+            cache_bytes=0,
+        )
+        follow = None if progress is None else lambda step: progress(case, step)
+        features = slide_features(explainer, mask, progress=follow)
+        if not len(features.features):
+            raise FeatureError(
+                f"{case.name} has no patch left under its mask: nothing of it can be learned from."
+            )
+        write_features(path, features, {"name": case.name, **facts})
+        return Extracted(
+            case, key, fresh=True, model_seconds=features.statistics.seconds.get("computing", 0.0)
+        )
+
+
+def write_index(path: Path, results: Sequence[Extracted]) -> None:
+    """Write which features belong to which case, and what went wrong with the others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("slide", "features", "problem"))
+        for result in results:
+            writer.writerow((result.case.name, result.key or "", result.problem or ""))
+    partial.replace(path)
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Key of the features of each case that has them.
+
+    Raises
+    ------
+    FeatureError
+        If there is no index.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {
+                row["slide"]: row["features"] for row in csv.DictReader(file) if row["features"]
+            }
+    except OSError as error:
+        raise FeatureError(
+            f"There are no features yet ({path}). Run maskvit-train features first."
+        ) from error
