@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -111,6 +113,25 @@ def test_a_damaged_dicom_tile_is_background_and_the_rest_stays_readable(tmp_path
         assert not region.valid[:256, :256].any()
         assert region.valid[:, 256:].all()
         assert slide.undecodable == {(0, 0, 0)}
+
+
+def test_closing_while_threads_read_does_not_crash(dicom):
+    for _ in range(10):
+        slide = open_slide(dicom / "0.dcm", cache_bytes=1)
+
+        def work(slide=slide):
+            with contextlib.suppress(SlideError):
+                while True:
+                    slide.read(0, 0, 700, 500)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        slide.close()
+        for thread in threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in threads)
+        assert not slide.undecodable
 
 
 def test_a_cut_dicom_is_refused(tmp_path, dicom):

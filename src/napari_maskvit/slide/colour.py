@@ -69,7 +69,9 @@ def converter(
         kind = OTHER_COLOURS.get(photometric, f"TIFF kind {photometric}")
         raise SlideError(f"{name} stores colours as {kind}; {CONVERT_IT}.")
     colours = 3 if photometric in (RGB, YCBCR) else 1
-    if samples < colours or (colours == 1 and samples > 2):
+    if samples < colours:
+        raise SlideError(f"{name} is damaged: by its header it has colours, but one value a pixel.")
+    if colours == 1 and samples > 2:
         raise refuse_channels(name, samples)
     if photometric == PALETTE:
         return _palette(name, palette)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from napari_maskvit.slide.backend import TileError
+from napari_maskvit.slide.gate import Gate
 
 
 class PositionedFile:
@@ -15,10 +16,8 @@ class PositionedFile:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self.size = os.fstat(self._descriptor).st_size
-        self._lock = threading.Lock()
         self._seek = threading.Lock()
-        self._readers = 0
-        self._closed = False
+        self._gate = Gate(lambda: os.close(self._descriptor))
 
     def read(self, offset: int, count: int) -> bytes:
         """Return exactly `count` bytes from `offset`.
@@ -30,13 +29,11 @@ class PositionedFile:
         """
         if offset < 0 or count < 0 or offset + count > self.size:
             raise TileError("the file ends before this tile does")
-        self._enter()
         try:
-            data = self._read(offset, count)
+            with self._gate:
+                data = self._read(offset, count)
         except OSError as error:
             raise TileError(f"the file cannot be read: {error.strerror or error}") from error
-        finally:
-            self._leave()
         if len(data) != count:
             raise TileError("the file ends before this tile does")
         return data
@@ -53,22 +50,6 @@ class PositionedFile:
                 os.lseek(self._descriptor, offset, os.SEEK_SET)
                 return os.read(self._descriptor, count)
 
-    def _enter(self) -> None:
-        with self._lock:
-            if self._closed:
-                raise TileError("the file was closed")
-            self._readers += 1
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._readers -= 1
-            if self._closed and not self._readers:
-                os.close(self._descriptor)
-
     def close(self) -> None:
-        """Close the file once nobody reads from it: its number may be given to another file."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                if not self._readers:
-                    os.close(self._descriptor)
+        """Close the file, once nobody reads from it."""
+        self._gate.close()

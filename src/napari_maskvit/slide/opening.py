@@ -114,7 +114,9 @@ def _tiff(path: Path) -> Backend:
     except OSError as error:
         raise SlideError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except Exception as error:
+        # Python's own complaints of what it found in a damaged header would tell nobody anything.
+        why = f" ({str(error)[:200]})" if type(error).__name__ == "TiffFileError" else ""
         raise SlideError(
-            f"{path.name} is damaged or cut short: its TIFF header cannot be read "
-            f"({str(error)[:200] or type(error).__name__}). Copy the file again."
+            f"{path.name} is damaged or cut short: its TIFF header cannot be read{why}. "
+            "Copy the file again."
         ) from error

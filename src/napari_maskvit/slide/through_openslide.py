@@ -12,6 +12,7 @@ import numpy as np
 from napari_maskvit.errors import SlideError
 from napari_maskvit.slide.backend import Header, Pixels, StoredLevel, TileError
 from napari_maskvit.slide.colour import over_white
+from napari_maskvit.slide.gate import Gate
 from napari_maskvit.slide.spacing import UNKNOWN, Spacing, from_sizes
 
 IMAGE_NAMES = ("label", "macro", "thumbnail")
@@ -56,6 +57,7 @@ class OpenSlideBackend:
         self._error: type[Exception] = openslide.OpenSlideError
         self._lock = threading.Lock()
         self._slide = self._open()
+        self._gate = Gate(lambda: self._slide.close())
         try:
             self.header = self._read_header()
         except BaseException:
@@ -93,23 +95,25 @@ class OpenSlideBackend:
 
     def _image(self, name: str) -> Callable[[], Pixels]:
         def decode() -> Pixels:
-            return _rgb(self._slide.associated_images[name])
+            with self._gate:
+                return _rgb(self._slide.associated_images[name])
 
         return decode
 
     def decode_tile(self, level: int, row: int, column: int) -> Pixels:
         """Decode one tile; see `Backend`."""
-        slide = self._slide
         (height, width), (th, tw) = self.header.levels[level].shape, self.header.levels[level].tile
         top, left = row * th, column * tw
         size = (min(tw, width - left), min(th, height - top))
-        scale = slide.level_downsamples[level]
-        corner = (round(left * scale), round(top * scale))
-        try:
-            return _rgb(slide.read_region(corner, level, size))
-        except self._error as error:
-            self._reopen(slide)
-            raise TileError(str(error)) from error
+        with self._gate:
+            slide = self._slide
+            scale = slide.level_downsamples[level]
+            corner = (round(left * scale), round(top * scale))
+            try:
+                return _rgb(slide.read_region(corner, level, size))
+            except self._error as error:
+                self._reopen(slide)
+                raise TileError(str(error)) from error
 
     def _reopen(self, failed: Any) -> None:
         """Replace a handle that failed: OpenSlide lets it fail forever after."""
@@ -118,8 +122,8 @@ class OpenSlideBackend:
                 self._slide = self._open()
 
     def close(self) -> None:
-        """Close the file."""
-        self._slide.close()
+        """Close the file, once nobody reads from it."""
+        self._gate.close()
 
 
 def _tile(properties: Mapping[str, str], level: int) -> tuple[int, int]:
