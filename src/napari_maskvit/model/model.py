@@ -1,0 +1,136 @@
+"""A model: its levels, its facts and its card."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+
+from napari_maskvit.errors import ModelError
+from napari_maskvit.model.config import ModelConfig
+from napari_maskvit.model.patch import PatchTransformer
+from napari_maskvit.model.prediction import Prediction, decode
+from napari_maskvit.model.region import RegionTransformer
+from napari_maskvit.model.slide import SlideTransformer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A hierarchical Vision Transformer, or as many of its levels as there are.
+
+    Parameters
+    ----------
+    config
+        What the bundle states.
+    card
+        The model card, Markdown.
+    sha256
+        Of the weights.
+    patch, region, slide
+        The transformers; None for levels that the model lacks.
+    path
+        The bundle's folder, where there is one.
+    """
+
+    config: ModelConfig
+    card: str
+    sha256: str
+    patch: PatchTransformer
+    region: RegionTransformer | None = None
+    slide: SlideTransformer | None = None
+    path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """For commands."""
+        return self.config.name
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels that the model has, finest first."""
+        return self.config.levels
+
+    def to(self, device: str, precision: str = "float32") -> Model:
+        """A copy on a device; the patch transformer's weights are held in ``precision``.
+
+        The region and slide transformers stay in float32: they are small, and what they say
+        should not depend on where it was computed.
+        """
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        return replace(
+            self,
+            patch=copy.deepcopy(self.patch).to(device, dtype).eval(),
+            region=None if self.region is None else copy.deepcopy(self.region).to(device).eval(),
+            slide=None if self.slide is None else copy.deepcopy(self.slide).to(device).eval(),
+        )
+
+    def predict(self, logits: Tensor) -> Prediction:
+        """The answer that a slide's logits mean.
+
+        Raises
+        ------
+        ModelError
+            If the model has no head.
+        """
+        if self.config.head is None:
+            raise ModelError(f"{self.config.title!r} has no head and makes no prediction.")
+        return decode(self.config, logits.detach().float().cpu().numpy())
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The modules whose tensors a bundle holds, by level."""
+        there: dict[str, nn.Module | None] = {
+            "patch": self.patch.vit,
+            "region": self.region,
+            "slide": self.slide,
+        }
+        return {level: module for level, module in there.items() if module is not None}
+
+
+def build_model(config: ModelConfig, card: str = "", *, sha256: str = "") -> Model:
+    """The transformers that a config describes, with fresh random weights.
+
+    Raises
+    ------
+    ModelError
+        If timm does not know the patch architecture, or it cannot be masked.
+    """
+    try:
+        vit = timm.create_model(
+            config.patch.name,
+            pretrained=False,
+            num_classes=0,
+            img_size=config.patch_px,
+            **config.patch.options,
+        )
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise ModelError(
+            f"timm cannot make the patch transformer {config.patch.name!r} of {config.name!r} with "
+            f"{config.patch.options}: {error}. Update timm, or mend config.json."
+        ) from error
+    patch = PatchTransformer(vit, config.mean, config.std)
+    if patch.token_px != config.token_px:
+        raise ModelError(
+            f"{config.name!r} states tokens of {config.token_px} px, but {config.patch.name!r} has "
+            f"{patch.token_px} px."
+        )
+    region = slide = None
+    if config.region is not None:
+        region = RegionTransformer(
+            config.region,
+            patch_dim=patch.dim,
+            side=config.patches_per_side,
+            position_side=config.position_side,
+            resize=config.position_resize,
+        )
+        if config.slide is not None:
+            slide = SlideTransformer(
+                config.slide, region_dim=config.region.dim, outputs=config.outputs
+            )
+    return Model(config, card, sha256, patch.eval(), region, slide)

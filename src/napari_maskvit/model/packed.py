@@ -1,0 +1,246 @@
+"""Self-attention over sequences of different lengths, packed row after row without padding.
+
+Masked attention gives background keys the weight exp(-inf) = 0. A background position is
+therefore read by nobody, and leaving it out before the first block changes nothing but rounding.
+Every level of the hierarchy runs its kept positions through this module.
+
+A packed batch is one matrix of rows: for each sequence its prefix (class and register tokens)
+followed by its kept positions. Everything but attention itself works on rows, and so costs the
+kept positions and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TOKEN_BUDGET = 2048
+"""Kept tokens a batch that two CPU cores run fastest; more overflows their cache."""
+
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What one level says about a packed batch of B sequences with T kept positions in all.
+
+    Attributes
+    ----------
+    features
+        float32 [B, D], the class token after the final norm.
+    attention
+        float32 [T, heads], the class token's row of the last block at every kept position, in the
+        order in which the positions came. The prefix holds what is missing to a sum of 1.
+    """
+
+    features: Tensor
+    attention: Tensor
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Sequences that attend in one call: `count` of them, `length` rows each."""
+
+    rows: slice | Tensor
+    count: int
+    length: int
+    sequences: slice
+    key_mask: Tensor | None = None
+    valid: Tensor | None = None
+
+    def take(self, rows: Tensor) -> Tensor:
+        """[S, ...] -> [count, length, ...]."""
+        return rows[self.rows].unflatten(0, (self.count, self.length))
+
+    def put(self, target: Tensor, values: Tensor) -> None:
+        """Write [count, length, ...] back to its rows."""
+        flat = values.flatten(0, 1)
+        if self.valid is None:
+            target[self.rows] = flat
+        else:
+            assert isinstance(self.rows, Tensor)
+            target[self.rows[self.valid]] = flat[self.valid]
+
+
+class Packing:
+    """Where the rows of each sequence lie in a packed batch.
+
+    Parameters
+    ----------
+    lengths
+        int64 [B], kept positions of each sequence; 0 leaves the prefix alone.
+    prefix
+        Prefix tokens of each sequence; the first one is the class token.
+    device
+        Where the rows live.
+    padded
+        Attend in one padded call with a key mask (fast on a GPU, where a call is dear) instead of
+        one call for each run of equal lengths (fast on a CPU, where padding is dear).
+    """
+
+    def __init__(
+        self, lengths: Tensor, prefix: int, device: torch.device, padded: bool | None = None
+    ) -> None:
+        kept = lengths.to("cpu", torch.int64)
+        full = kept + prefix
+        ends = full.cumsum(0)
+        first = ends - full
+        self.prefix = prefix
+        self.sequences = len(full)
+        self.tokens = int(kept.sum())
+        self.rows = self.tokens + prefix * self.sequences
+        self.device = device
+        sequence_of_token = torch.repeat_interleave(torch.arange(self.sequences), kept)
+        token_rows = torch.arange(self.tokens) + prefix * (sequence_of_token + 1)
+        prefix_rows = (first[:, None] + torch.arange(prefix)).flatten()
+        self.first_rows = first.to(device)
+        self.token_rows = token_rows.to(device)
+        self.prefix_rows = prefix_rows.to(device)
+        self.sequence_of_token = sequence_of_token.to(device)
+        if padded is None:
+            padded = device.type != "cpu"
+        self.groups = self._padded_group(first, full) if padded else self._runs(full)
+
+    @staticmethod
+    def _runs(full: Tensor) -> list[_Group]:
+        lengths, counts = torch.unique_consecutive(full, return_counts=True)
+        groups, row, sequence = [], 0, 0
+        for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
+            stop = row + length * count
+            sequences = slice(sequence, sequence + count)
+            groups.append(_Group(slice(row, stop), count, length, sequences))
+            row, sequence = stop, sequence + count
+        return groups
+
+    def _padded_group(self, first: Tensor, full: Tensor) -> list[_Group]:
+        longest, shortest = int(full.max()), int(full.min())
+        if longest == shortest:
+            return self._runs(full)
+        # Fused GPU kernels want a key mask whose rows are aligned to eight entries.
+        longest = -(-longest // 8) * 8
+        steps = torch.arange(longest)
+        inside = steps < full[:, None]
+        rows = torch.where(inside, first[:, None] + steps, first[:, None])
+        return [
+            _Group(
+                rows.flatten().to(self.device),
+                self.sequences,
+                longest,
+                slice(0, self.sequences),
+                inside[:, None, None].to(self.device),
+                inside.flatten().nonzero()[:, 0].to(self.device),
+            )
+        ]
+
+    def join(self, prefix: Tensor, tokens: Tensor) -> Tensor:
+        """Prefix [P, D] and tokens [T, D] -> rows [S, D]."""
+        rows = tokens.new_empty(self.rows, tokens.shape[1])
+        rows[self.prefix_rows] = prefix.to(tokens.dtype).repeat(self.sequences, 1)
+        rows[self.token_rows] = tokens
+        return rows
+
+    def parts(self) -> Iterator[slice]:
+        """Stretches of rows small enough for what they widen to to stay in a CPU's cache."""
+        step = _ROWS_AT_ONCE if self.device.type == "cpu" else self.rows
+        return (slice(start, start + step) for start in range(0, self.rows, step))
+
+
+def encode_packed(
+    blocks: Sequence[Any], norm: nn.Module, rows: Tensor, packing: Packing
+) -> Encoded:
+    """Run rows through timm blocks; the last one for the class token alone.
+
+    Parameters
+    ----------
+    blocks
+        `timm.models.vision_transformer.Block`s.
+    norm
+        The norm after the last block.
+    rows
+        [S, D], overwritten.
+    packing
+        Where each sequence lies in `rows`.
+
+    Returns
+    -------
+    Encoded
+        Features and the attention that made them, from one and the same pass.
+    """
+    width = blocks[0].attn.qkv.out_features
+    qkv = rows.new_empty(packing.rows, width)
+    mixed = rows.new_empty(packing.rows, width // 3)
+    for block in blocks[:-1]:
+        _run_block(block, rows, packing, qkv, mixed)
+    return _run_last_block(blocks[-1], norm, rows, packing)
+
+
+def _run_block(block: Any, rows: Tensor, packing: Packing, qkv: Tensor, mixed: Tensor) -> None:
+    attn = block.attn
+    for part in packing.parts():
+        _linear_into(qkv[part], block.norm1(rows[part]), attn.qkv)
+    for group in packing.groups:
+        split = group.take(qkv).unflatten(2, (3, attn.num_heads, -1))
+        q, k, v = (one.transpose(1, 2) for one in split.unbind(2))
+        attended = F.scaled_dot_product_attention(
+            attn.q_norm(q), attn.k_norm(k), v, attn_mask=group.key_mask, scale=attn.scale
+        )
+        group.put(mixed, attended.transpose(1, 2).flatten(2))
+    for part in packing.parts():
+        _finish_block(block, rows[part], mixed[part])
+
+
+def _finish_block(block: Any, rows: Tensor, mixed: Tensor) -> None:
+    """From what attention gathered to the block's output, in place."""
+    attn = block.attn
+    if getattr(attn, "norm", None) is not None:
+        mixed = attn.norm(mixed)
+    if getattr(attn, "gate", None) is not None:
+        mixed = mixed * attn.gate(block.norm1(rows)).sigmoid()
+    rows += block.ls1(attn.proj(mixed))
+    rows += block.ls2(block.mlp(block.norm2(rows)))
+
+
+def _linear_into(target: Tensor, x: Tensor, linear: nn.Linear) -> None:
+    # Fresh memory for a large result costs more than the product itself where page faults are slow.
+    if linear.bias is None:
+        torch.mm(x, linear.weight.t(), out=target)
+    else:
+        torch.addmm(linear.bias, x, linear.weight.t(), out=target)
+
+
+def _run_last_block(block: Any, norm: nn.Module, rows: Tensor, packing: Packing) -> Encoded:
+    """Only the class token's output is wanted, so only the class token asks.
+
+    Its query yields the row of attention to show and the feature in one go; the keys and values
+    of the others are all that is left of them.
+    """
+    attn = block.attn
+    dim = attn.qkv.out_features // 3
+    bias = attn.qkv.bias
+    keys_values = rows.new_empty(packing.rows, 2 * dim)
+    for part in packing.parts():
+        keys_values[part] = F.linear(
+            block.norm1(rows[part]), attn.qkv.weight[dim:], None if bias is None else bias[dim:]
+        )
+    first = rows[packing.first_rows]
+    query = F.linear(
+        block.norm1(first), attn.qkv.weight[:dim], None if bias is None else bias[:dim]
+    )
+    query = attn.q_norm(query.unflatten(1, (attn.num_heads, -1))).float() * attn.scale
+    attention = torch.empty(packing.rows, attn.num_heads, device=rows.device)
+    mixed = torch.empty_like(first, dtype=torch.float32).new_empty(packing.sequences, dim)
+    for group in packing.groups:
+        k, v = group.take(keys_values).unflatten(2, (2, attn.num_heads, -1)).unbind(2)
+        scores = torch.einsum("bhd,blhd->bhl", query[group.sequences], attn.k_norm(k).float())
+        if group.key_mask is not None:
+            scores.masked_fill_(~group.key_mask[:, 0], -torch.inf)
+        weights = scores.softmax(-1)
+        mixed[group.sequences] = torch.einsum("bhl,blhd->bhd", weights, v.float()).flatten(1)
+        group.put(attention, weights.transpose(1, 2))
+    _finish_block(block, first, mixed.to(rows.dtype))
+    return Encoded(norm(first).float(), attention[packing.token_rows])
