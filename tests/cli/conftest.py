@@ -83,3 +83,62 @@ def slide(tmp_path: Path) -> Path:
 def unscaled_slide(tmp_path: Path) -> Path:
     """The same without a word about its spacing."""
     return write_slide(tmp_path / "unscaled.tif", spacing=None)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole hierarchy, small, with random weights and a head for two labels."""
+    import torch
+
+    from napari_maskvit.model import (
+        ModelConfig,
+        PatchArchitecture,
+        RegionArchitecture,
+        SlideArchitecture,
+        build_model,
+        save_bundle,
+    )
+
+    config = ModelConfig(
+        name="small",
+        title="Small model",
+        description="Random weights.",
+        spacing=SPACING,
+        token_px=16,
+        patch_px=64,
+        region_px=256,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        patch=PatchArchitecture(
+            name="vit_tiny_patch16_224", options={"depth": 2, "embed_dim": 48, "num_heads": 3}
+        ),
+        region=RegionArchitecture(dim=24, depth=1, heads=3),
+        slide=SlideArchitecture(dim=24, depth=1, heads=3, feedforward=24),
+        head="classification",
+        labels=("benign", "tumour"),
+        frozen=("patch",),
+        licence="BSD-3-Clause",
+        training_data="nothing",
+        warnings=("Its weights are random.",),
+    )
+    torch.manual_seed(0)
+    card = "# Small model\n\nMade for tests."
+    return save_bundle(build_model(config, card), tmp_path_factory.mktemp("bundles") / "small")
+
+
+@pytest.fixture(scope="session")
+def encoder(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The patch transformer of `bundle` alone: attention at one level, no prediction."""
+    from napari_maskvit.model import Model, load_model, save_bundle
+
+    whole = load_model(bundle)
+    lacking = {"region": None, "slide": None, "head": None, "labels": (), "frozen": ()}
+    config = whole.config.model_copy(update={"name": "encoder", "title": "Encoder", **lacking})
+    alone = Model(config, "# Encoder", "", whole.patch)
+    return save_bundle(alone, tmp_path_factory.mktemp("bundles") / "encoder")
+
+
+@pytest.fixture(scope="session")
+def make_slide() -> Callable[..., Path]:
+    """`write_slide`, for tests that want another size."""
+    return write_slide

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_maskvit.cli.console import err
+from napari_maskvit.cli.group import end_at_once
 from napari_maskvit.cli.options import Device
 
 
@@ -36,6 +37,7 @@ def demo(
         from napari_maskvit.viewer.launch import view
 
         err.print("Opening the viewer; close its window to end.")
+        end_at_once()
         view(slide, run=True)
         return
     err.print(f"No window: {reason}.")

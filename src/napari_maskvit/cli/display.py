@@ -91,7 +91,7 @@ def try_display() -> Display:
 def _heart_of(complaint: str) -> str:
     """The line of Qt's complaint that names the cause."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    for words in ("is needed", "cannot open shared object", "could not connect"):
+    for words in ("could not connect", "cannot open shared object", "is needed"):
         for line in lines:
             if words in line:
                 return line

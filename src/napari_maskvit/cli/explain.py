@@ -65,8 +65,10 @@ def explain(
     for _, folder, _ in jobs:
         check_folder(folder, overwrite=overwrite)
 
-    from napari_maskvit.model import load_model
+    from napari_maskvit.model import load_model, resolve_device, resolve_precision
 
+    # Asked before tissue is sought, so that a wrong word costs no time.
+    resolve_precision(precision, resolve_device(device))
     chosen = load_model(model)
     failures = 0
     for path, folder, mask_path in jobs:

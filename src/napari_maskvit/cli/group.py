@@ -59,3 +59,9 @@ def end_on_terminate() -> None:
         raise SystemExit(TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
+
+
+def end_at_once() -> None:
+    """Let Ctrl-C and SIGTERM end the program without Python, which Qt's loop seldom visits."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

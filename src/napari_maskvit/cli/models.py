@@ -28,12 +28,12 @@ def list_them() -> None:
     from napari_maskvit.model import list_models
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "what", "levels", "µm/px", "licence"):
+    for heading in ("name", "what", "levels", "µm/px", "where", "licence"):
         table.add_column(heading, overflow="fold")
     for entry in list_models():
         config = entry.config
-        levels = ", ".join(config.levels)
-        table.add_row(entry.name, config.title, levels, f"{config.spacing:g}", config.licence)
+        levels, spacing = ", ".join(config.levels), f"{config.spacing:g}"
+        table.add_row(entry.name, config.title, levels, spacing, entry.where, config.licence)
     out.print(table)
     out.print("A model's card: maskvit models info NAME")
 
@@ -47,27 +47,34 @@ def info(
     """A model's card: what it was trained on, for what, and what speaks against trusting it."""
     from rich.markdown import Markdown
 
-    from napari_maskvit.model import load_model
+    from napari_maskvit.model import list_models, load_model
 
+    for entry in list_models():
+        if entry.name == name and entry.path is None:
+            # Its weights lie on the hub; to read about it is no reason to download them.
+            out.print(Markdown(f"# {entry.config.title}\n\n{entry.config.description}"))
+            show_facts(entry.config)
+            return
     model = load_model(name)
     out.print(Markdown(model.card))
-    out.print()
-    for line in facts(model.config):
-        out.print(line)
+    show_facts(model.config)
     out.print(f"sha256: {model.sha256}")
-    for sentence in model.config.warnings:
+
+
+def show_facts(config: ModelConfig) -> None:
+    """What the configuration says, a line each, and its warnings."""
+    side = config.patches_per_side
+    out.print()
+    out.print(f"levels: {', '.join(config.levels)}")
+    out.print(f"spacing: {config.spacing:g} µm per pixel")
+    out.print(
+        f"token {config.token_px} px, patch {config.patch_px} px, region {config.region_px} px "
+        f"= {side} x {side} patches"
+    )
+    out.print(f"head: {config.head or 'none, so attention only and no prediction'}")
+    if config.labels:
+        out.print(f"labels: {', '.join(config.labels)}")
+    out.print(f"trained on: {config.training_data}")
+    out.print(f"licence: {config.licence}")
+    for sentence in config.warnings:
         warn(sentence)
-
-
-def facts(config: ModelConfig) -> list[str]:
-    """What the configuration says, a line each."""
-    per_side = config.patches_per_side
-    return [
-        f"levels: {', '.join(config.levels)}",
-        f"spacing: {config.spacing:g} µm per pixel",
-        f"token {config.token_px} px, patch {config.patch_px} px, "
-        f"region {config.region_px} px = {per_side} x {per_side} patches",
-        f"head: {config.head or 'none: attention only, no prediction'}",
-        f"labels: {', '.join(config.labels) or 'none'}",
-        f"licence: {config.licence}",
-    ]

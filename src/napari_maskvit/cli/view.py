@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from napari_maskvit.cli.group import end_at_once
 from napari_maskvit.cli.options import SlidePaths, Spacing
 from napari_maskvit.errors import MaskvitError
 
@@ -45,6 +46,7 @@ def view(
     )
     for path in slides[1:]:
         Session.of(viewer).open(path, spacing)
+    end_at_once()
     napari.run()
 
 
