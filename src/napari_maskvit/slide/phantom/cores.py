@@ -19,7 +19,7 @@ from napari_maskvit.slide.phantom.noise import (
 from napari_maskvit.slide.phantom.spec import Core, PhantomSpec, rotation
 
 # Wavelength and amplitude (µm) of what roughens an outline, from lobes to single torn cells.
-RAGGED = ((420.0, 34.0), (130.0, 20.0), (42.0, 10.0), (15.0, 4.5))
+RAGGED = ((420.0, 36.0), (130.0, 26.0), (46.0, 14.0), (17.0, 5.5))
 ROUGHNESS = sum(amplitude for _, amplitude in RAGGED)
 
 

@@ -34,9 +34,9 @@ from napari_maskvit.slide.phantom.spec import PhantomSpec, generator
 BENIGN, SMALL, FUSED, SHEET, VESSEL = range(5)
 PATTERN = (2, 3, 4, 5, 0)
 LABEL = (2, 3, 4, 5, 1)
-PITCH = (215.0, 84.0, 235.0, 225.0, 290.0)  # µm, one place for a gland in each square
+PITCH = (150.0, 68.0, 175.0, 170.0, 340.0)  # µm, one place for a gland in each square
 REACH = 150.0  # µm, no gland reaches further from its middle
-BLOCK = 512.0
+BLOCK = 1024.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,10 @@ class Glands:
             return ()
         x, y, radius, rank = table[:, 0], table[:, 1], table[:, 2], table[:, 3]
         apart = np.hypot(x[:, None] - x[None], y[:, None] - y[None])
-        clash = apart < radius[:, None] + radius[None] + 3
+        # Only small glands fill their circle; the others may reach into each other's.
+        small = table[:, 4] == SMALL
+        tight = np.where(small[:, None] | small[None], 1.0, 0.84)
+        clash = apart < tight * (radius[:, None] + radius[None]) + 3
         kept = ~(clash & (rank[None] > rank[:, None])).any(axis=1)
         kept &= (x >= x0) & (x < x0 + BLOCK) & (y >= y0) & (y < y0 + BLOCK)
         return tuple(
@@ -153,7 +156,8 @@ class Glands:
         if kind == VESSEL:
             taken &= uniform(i, j, key + 2) < 0.5
         else:
-            taken &= (tissue.pattern == PATTERN[kind]) & (chance < 0.12 + 0.76 * tissue.density)
+            share = 0.1 + (0.55 if kind == SHEET else 0.9) * tissue.density
+            taken &= (tissue.pattern == PATTERN[kind]) & (chance < share)
         rank = uniform(i, j, key + 4) + (0.5 if kind == BENIGN else 0.0)
         rows = [x, y, radius, rank, np.full(x.shape, kind), i, j]
         table = np.stack([np.asarray(row, np.float64) for row in rows], axis=1)
@@ -182,21 +186,21 @@ class Glands:
             lumen = depth - wall
             if gland.kind == BENIGN:
                 lumen -= 5 * grid_noise(xs, ys, 55.0, self._warp + 4)
-                lumen -= 15 * np.maximum(grid_noise(xs, ys, 30.0, self._warp + 5) - 0.05, 0)
+                lumen -= 24 * np.maximum(grid_noise(xs, ys, 30.0, self._warp + 5) - 0.05, 0)
         else:
             lumen = _union(x, y, holes, 2.0) if len(holes) else np.full_like(depth, -50)
-            lumen = np.minimum(lumen, depth - 8)
+            lumen = np.minimum(lumen, depth - (9 if gland.kind == SMALL else 11))
         nuclei = _place(gland.kind, rng, depth, lumen, xs, ys)
         return Drawn(row, column, depth, lumen, _look(gland.kind, rng), LABEL[gland.kind], nuclei)
 
 
 # Amplitudes (µm) of the noise that bends outlines, at 62 and 21 µm.
-WARP = ((13.0, 3.5), (5.0, 2.0), (10.0, 3.0), (17.0, 6.0), (5.0, 1.5))
+WARP = ((13.0, 3.5), (5.0, 2.0), (10.0, 3.0), (26.0, 9.0), (5.0, 1.5))
 
 
 def _radius(kind: int, u: Floats) -> Floats:
-    low, high = ((46, 125), (22, 41), (62, 125), (60, 125), (13, 32))[kind]
-    return np.asarray(low + (high - low) * u, np.float32)
+    low, high = ((40, 118), (20, 38), (58, 120), (55, 120), (12, 28))[kind]
+    return np.asarray(low + (high - low) * u**1.4, np.float32)
 
 
 Discs = Doubles
@@ -234,12 +238,13 @@ def _fused(rng: np.random.Generator, radius: float) -> tuple[Discs, Discs]:
     if rng.random() < 0.5:
         discs = _chain(rng, radius, 14, 25.0)
         holes = discs.copy()
-        holes[:, 2] = rng.uniform(3.5, 11, len(holes))
-        return discs, holes[rng.random(len(holes)) < 0.75]
+        holes[:, 2] = rng.uniform(3, 1 + np.maximum(discs[:, 2] - 11, 3))
+        return discs, holes[rng.random(len(holes)) < 0.8]
     discs = _chain(rng, radius, int(rng.integers(2, 5)), radius * 0.55)
-    holes = _scatter(rng, radius, 27.0)
-    holes[:, 2] = rng.uniform(4.5, 10.5, len(holes))
-    return discs, holes
+    holes = _scatter(rng, radius, 33.0)
+    room = _union(holes[:, 0], holes[:, 1], discs, 7.0) - 13
+    holes[:, 2] = np.minimum(rng.uniform(4.0, 12, len(holes)), room)
+    return discs, holes[room > 3]
 
 
 def _sheet(rng: np.random.Generator, radius: float) -> tuple[Discs, Discs]:
@@ -264,9 +269,9 @@ def _scatter(rng: np.random.Generator, radius: float, pitch: float) -> Discs:
     return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
 
 
-def _union(x: Floats, y: Floats, discs: Discs, blend: float) -> Floats:
+def _union(x: Doubles, y: Doubles, discs: Discs, blend: float) -> Floats:
     """Depth (µm) inside a union of discs whose inner corners are rounded over `blend` µm."""
-    total = np.zeros_like(x)
+    total = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32)
     for cx, cy, r in discs.astype(np.float32):
         inside = r - np.sqrt((x - cx) ** 2 + (y - cy) ** 2)
         total += np.exp(np.clip(inside / np.float32(blend), -30, 60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,15 +70,10 @@ class Nuclei:
 class Stamps:
     """Pictures of nuclei at one spacing, and how to stamp them onto a layer of hematoxylin."""
 
-    def __init__(self, seed: int, spacing: float) -> None:
+    def __init__(self, spacing: float) -> None:
         self.spacing = spacing
         self.pad = math.ceil(REACH / spacing) + 1
-        self._bank = [
-            _picture(seed, form, variant, turn, spacing)
-            for form in range(len(FORMS))
-            for variant in range(VARIANTS)
-            for turn in range(TURNS)
-        ]
+        self._bank = _bank(spacing)
         self._half = np.array([picture.shape[0] // 2 for picture in self._bank])
 
     def stamp(self, layer: Floats, x0: int, y0: int, nuclei: Nuclei) -> None:
@@ -97,12 +93,24 @@ class Stamps:
             np.maximum(view, bank[picture], out=view)
 
 
-def _picture(seed: int, form: int, variant: int, turn: int, spacing: float) -> Floats:
+@lru_cache(maxsize=4)
+def _bank(spacing: float) -> tuple[Floats, ...]:
+    """All pictures at one spacing, in the order form, variant, turn."""
+    return tuple(
+        _picture(form, variant, turn, spacing)
+        for form in range(len(FORMS))
+        for variant in range(VARIANTS)
+        for turn in range(TURNS)
+    )
+
+
+def _picture(form: int, variant: int, turn: int, spacing: float) -> Floats:
     """Draw one nucleus: an uneven ellipse with mottled chromatin, a square of odd side."""
     length, width, density, hollow, nucleolus = FORMS[form]
-    rng = generator(seed, 11, form, variant)
+    rng = generator(0, 11, form, variant)
     size = rng.uniform(0.82, 1.2)
-    a, b = length / 2 * size * rng.uniform(0.85, 1.15), width / 2 * size
+    slender = rng.uniform(0.6, 1.3) if length > 2 * width else rng.uniform(0.85, 1.15)
+    a, b = length / 2 * size * slender, width / 2 * size
     phases, waves = rng.uniform(0, 2 * math.pi, 3), rng.normal(0, 0.045, 3)
     tone = density * rng.uniform(0.78, 1.12)
     spots = rng.uniform(-0.6, 0.6, (4, 2))

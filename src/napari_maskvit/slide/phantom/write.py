@@ -173,6 +173,10 @@ class _Writer:
         height, width = self.shapes[0]
         pixels[max(0, height - row * TILE) :] = self.spec.stain.glass
         pixels[:, max(0, width - column * TILE) :] = self.spec.stain.glass
+        first = pixels[0, 0]
+        if (pixels == first).all():
+            red, green, blue = first.tolist()
+            return (red, green, blue), self._flat((red, green, blue)), None
         return pixels, _jpeg(pixels), labels if labels.any() else None
 
     def _plain(self, row: int, column: int) -> Painted:
