@@ -18,6 +18,7 @@ from napari_maskvit.viewer.parts.links import Links
 from napari_maskvit.viewer.parts.section import Section
 from napari_maskvit.viewer.parts.style import style_sheet
 from napari_maskvit.viewer.session import Session
+from napari_maskvit.viewer.software_gl import keep_triton_out
 
 if TYPE_CHECKING:
     import napari
@@ -48,6 +49,7 @@ class MaskvitWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("maskvit")
+        keep_triton_out()
         self.session = Session.of(napari_viewer)
         self.links = Links()
         self.panels = [make(self.session) for make in _STEPS]
@@ -137,8 +139,11 @@ class MaskvitWidget(QWidget):
             "tissue": measured and not looking,
             "model": False,
             "attention": session.mask is not None,
-            "result": session.explanation is not None,
         }
+        if session.explanation is None:
+            wanted["result"] = False
+        elif not session.running:
+            wanted["result"] = True
         for name, is_open in wanted.items():
             self.sections[name].set_open(is_open)
 

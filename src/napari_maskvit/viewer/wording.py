@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_maskvit.model import ModelConfig, Prediction
 
 MINUS = "\N{MINUS SIGN}"
+NB = "\N{NO-BREAK SPACE}"
 _NOMINAL = {
     0.0625: "160×",
     0.125: "80×",
@@ -67,27 +68,27 @@ def _leading_zeros(value: float) -> int:
 def millimetres(micrometres: float) -> str:
     """Say a length in mm, or in µm below a tenth of a mm."""
     if abs(micrometres) < 100:
-        return f"{significant(micrometres)} µm"
-    return f"{significant(micrometres / 1000)} mm"
+        return f"{significant(micrometres)}{NB}µm"
+    return f"{significant(micrometres / 1000)}{NB}mm"
 
 
 def size(width_um: float, height_um: float) -> str:
     """Say how large a slide is, width first: ``"12.4 × 8.1 mm"``."""
     if max(width_um, height_um) < 100:
-        return f"{significant(width_um)} × {significant(height_um)} µm"
-    return f"{significant(width_um / 1000)} × {significant(height_um / 1000)} mm"
+        return f"{significant(width_um)} × {significant(height_um)}{NB}µm"
+    return f"{significant(width_um / 1000)} × {significant(height_um / 1000)}{NB}mm"
 
 
 def pixels(width: int, height: int) -> str:
     """Say how many pixels a slide has, width first: ``"98,304 × 64,000 px"``."""
-    return f"{width:,} × {height:,} px"
+    return f"{width:,} × {height:,}{NB}px"
 
 
 def area(mm2: float) -> str:
     """Say an area in mm², or in µm² where that would be a string of zeros."""
     if 0 < abs(mm2) < 0.001:
-        return f"{significant(mm2 * 1e6, 2)} µm²"
-    return f"{significant(mm2)} mm²"
+        return f"{significant(mm2 * 1e6, 2)}{NB}µm²"
+    return f"{significant(mm2)}{NB}mm²"
 
 
 def spacing(um: float) -> str:
@@ -95,7 +96,7 @@ def spacing(um: float) -> str:
 
     Scanners differ by some percent about the nominal value, hence the tolerance of 15 %.
     """
-    text = f"{significant(um)} µm/px"
+    text = f"{significant(um)}{NB}µm/px"
     for nominal, objective in _NOMINAL.items():
         if abs(um - nominal) <= 0.15 * nominal:
             return f"{text} (about {objective})"
@@ -106,12 +107,12 @@ def share(fraction: float) -> str:
     """Say a fraction in [0, 1] as per cent, never rounding something to nothing."""
     percent = 100 * fraction
     if 0 < percent < 0.1:
-        return "< 0.1 %"
+        return f"<{NB}0.1{NB}%"
     if 99.9 < percent < 100:
-        return "> 99.9 %"
+        return f">{NB}99.9{NB}%"
     if percent == 0 or percent >= 10:
-        return f"{percent:.0f} %"
-    return f"{percent:.1f} %"
+        return f"{percent:.0f}{NB}%"
+    return f"{percent:.1f}{NB}%"
 
 
 def probability(value: float) -> str:
@@ -123,15 +124,15 @@ def probability(value: float) -> str:
 def duration(seconds: float) -> str:
     """Say a time as roughly as its size deserves: ``"8 s"``, ``"2 min 30 s"``, ``"1 h 20 min"``."""
     if seconds < 1:
-        return "under 1 s"
+        return f"under 1{NB}s"
     if seconds < 59.5:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f}{NB}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         rest -= rest % 10
-        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
+        return f"{minutes}{NB}min {rest}{NB}s" if rest and minutes < 10 else f"{minutes}{NB}min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours}{NB}h {minutes}{NB}min" if minutes else f"{hours}{NB}h"
 
 
 def progress(done: int, total: int, seconds_left: float | None) -> str:
@@ -174,10 +175,10 @@ def levels_of(config: ModelConfig) -> str:
 
 def sizes_of(config: ModelConfig) -> str:
     """Say at which spacing a model works, and how large its squares are on the slide."""
-    sides = f"tokens {significant(config.token_px * config.spacing)} µm"
-    sides += f", patches {significant(config.patch_px * config.spacing)} µm"
+    sides = f"tokens {significant(config.token_px * config.spacing)}{NB}µm"
+    sides += f", patches {significant(config.patch_px * config.spacing)}{NB}µm"
     if "region" in config.levels:
-        sides += f", regions {significant(config.region_px * config.spacing)} µm"
+        sides += f", regions {significant(config.region_px * config.spacing)}{NB}µm"
     return f"Works at {spacing(config.spacing)}: {sides} wide."
 
 
@@ -187,12 +188,11 @@ def predicted(prediction: Prediction) -> tuple[str, str]:
     Returns
     -------
     headline, detail : str
-        For instance ``("ISUP grade group 3", "Predicted value 2.86, in grades")``.
+        For instance ``("ISUP grade group 3", "Predicted value 2.86.")``.
     """
-    value = significant(prediction.value)
+    if prediction.kind == "survival":
+        return prediction.label, "The bars give the probability of the event in each interval."
     if prediction.probabilities:
         best = max(prediction.probabilities)
         return prediction.label, f"Probability {probability(best)}."
-    if prediction.kind == "survival":
-        return prediction.label, f"Risk {value}: higher means earlier."
-    return prediction.label, f"Predicted value {value}."
+    return prediction.label, f"Predicted value {significant(prediction.value)}."

@@ -23,14 +23,18 @@ _LEVELS = {
     "slide": "Attention of the slide over its regions: the coarsest picture",
     "factorised": "All levels in one picture, weighed by γ",
 }
-_NORMALISATIONS = (
-    ("Rank: share of lower values", "rank"),
-    ("Min–max: least to most", "min-max"),
-    ("Relative: 1 = even attention", "relative"),
-)
-_SCOPES = (("Over the whole slide", "slide"), ("Within each patch or region", "window"))
-_COMBINE = (("Average of the levels", "average"), ("Product of the levels", "multiply"))
+_NORMALISATIONS = (("Rank", "rank"), ("Min–max", "min-max"), ("Relative to even", "relative"))
+_SCOPES = (("The whole slide", "slide"), ("Each window", "window"))
+_COMBINE = (("Their average", "average"), ("Their product", "multiply"))
 _ONLY_FACTORISED = "Only the factorised picture has this: choose that level first."
+_VALUES = (
+    "How raw attention becomes a colour. Rank: share of the tissue with less. Min–max: from the "
+    "least to the most. Relative: 1 is as much as if attention were even"
+)
+_COMPARED = (
+    "Which values are compared: all of the slide, or those of each window (the tokens of one "
+    "patch, the patches of one region)"
+)
 _COMPARE = "Put the unmasked model's attention beside this, on the same colour scale"
 _LIVE = "Run by itself after each change of the mask; only what changed is computed"
 
@@ -82,16 +86,16 @@ class _LookPanel(Panel):
         self.bar.setToolTip("Colours of the picture, from the lowest value to the highest")
         self.legend = muted()
         self.head = Choice("Which attention head: the mean of all, the strongest, or a single one")
-        self.normalisation = Choice(
-            "How raw attention becomes a value of the scale", _NORMALISATIONS
-        )
-        self.scope = Choice("Which values are compared with each other", _SCOPES)
+        self.normalisation = Choice(_VALUES, _NORMALISATIONS)
+        self.scope = Choice(_COMPARED, _SCOPES)
         self.gamma = Number(
             "Tuned levels γ",
             (0.0, 1.0),
             tooltip="Weight of levels tuned for the task against frozen ones, 0 to 1",
         )
-        self.combine = Choice("How the levels are joined into one picture", _COMBINE)
+        self.combine = Choice(
+            "How the levels are joined into one picture: averaged, or multiplied", _COMBINE
+        )
         self.colormap = Choice(
             "Colours of all pictures; each of these is perceptually uniform",
             [(name, name) for name in COLORMAPS],
@@ -110,7 +114,8 @@ class _LookPanel(Panel):
 
     def _lay_out(self) -> None:
         self.head_row = row(self.head, label="Head")
-        self.scope_row = row(self.scope, label="Compared")
+        self.scope_row = row(self.scope, label="Compared in")
+        self.combine_row = row(self.combine, label="Combined as")
         for widget in (
             self.levels,
             self.bar,
@@ -121,7 +126,7 @@ class _LookPanel(Panel):
             row(self.normalisation, label="Values"),
             self.scope_row,
             self.gamma,
-            row(self.combine, label="Combined as"),
+            self.combine_row,
             row(self.colormap, label="Colours"),
             self.comparing,
             self.live,
@@ -170,6 +175,9 @@ class _LookPanel(Panel):
         self.gamma.show_value(display.gamma)
         self.opacity.show_value(100 * display.opacity)
         self.visible.setChecked(display.visible)
+        several = "factorised" in self.session.levels
+        self.gamma.setVisible(several)
+        self.combine_row.setVisible(several)
         reason = None if display.level == "factorised" else _ONLY_FACTORISED
         allow(self.gamma, reason)
         allow(self.combine, reason)

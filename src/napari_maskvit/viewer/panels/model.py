@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
 from napari_maskvit.viewer.parts.fold import Fold
@@ -22,9 +24,11 @@ from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
 from napari_maskvit.viewer.wording import about_model, levels_of, sizes_of
 
 if TYPE_CHECKING:
-    from napari_maskvit.model import Model
+    from napari_maskvit.model import Model, ModelConfig
     from napari_maskvit.viewer.session import Session
 
+_NOT_LISTED = "Models are listed once a slide of known spacing is open."
+_PIXELS_FIRST_MS = 800
 LEVELS = ("patch", "region", "slide")
 _MASKED = {
     "patch": "Drop background tokens inside a patch",
@@ -63,6 +67,10 @@ class ModelPanel(Panel):
         self.sizes = muted()
         self.warnings = Warnings()
         self.options = _Options(self.session)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_PIXELS_FIRST_MS)
+        self._soon.timeout.connect(self._load)
         self.advanced = Fold("Advanced", self.options)
         for widget in (
             row(self.models, self.card_button),
@@ -78,6 +86,7 @@ class ModelPanel(Panel):
         """Hear what this step shows."""
         session = self.session
         self.links.connect(session.model_changed, self.refresh)
+        self.links.connect(session.slide_changed, self._load_soon)
         self.links.connect(session.options_changed, self.options.refresh)
         self.links.connect(session.busy_changed, self.refresh)
 
@@ -86,14 +95,52 @@ class ModelPanel(Panel):
         model = self.session.model
         self._offer(model)
         allow(self.card_button, None if model is not None else "Choose a model first.")
-        say(self.about, about_model(model.config) if model else "No model is loaded yet.")
+        loading = self.session.jobs.is_running("model")
+        missing = "The model is being loaded…" if loading else "No model is loaded yet."
+        say(self.about, about_model(model.config) if model else missing)
         say(self.sizes, f"{levels_of(model.config)} {sizes_of(model.config)}" if model else "")
-        self.warnings.show_sentences(model.config.warnings if model else ())
+        self.warnings.show_sentences(
+            text
+            for text in (model.config.warnings if model else ())
+            if "research use only" not in text.lower()
+        )
         self.options.refresh()
-        self.summarised.emit(model.config.title if model else "none", model is not None)
+        self.summarised.emit(
+            model.config.title if model else ("loading…" if loading else "none"), model is not None
+        )
 
     def _offer(self, model: Model | None) -> None:
-        pass
+        options = _known()
+        chosen: str | None = None
+        if model is not None:
+            chosen = model.name
+            if chosen not in (name for _, name in options):
+                chosen = str(model.path or model.name)
+                options.append((_titled(model.config), chosen))
+        self.models.offer(options)
+        self.models.show_value(chosen)
+        for index, (words, _) in enumerate(options):
+            self.models.setItemData(index, words, Qt.ItemDataRole.ToolTipRole)
+        allow(
+            self.models, None if options else "The models are not listed yet: open a slide first."
+        )
+
+    def _load_soon(self) -> None:
+        # The slide's first pixels come first: loading a model imports torch.
+        if reasons.measure(self.session) is None and self.session.model is None:
+            self._soon.start()
+
+    def _load(self) -> None:
+        session = self.session
+        if session.closed or session.model is not None or reasons.measure(session) is not None:
+            return
+        if not session.jobs.is_running("model"):
+            session.use_model()
+
+    def release(self) -> None:
+        """Hear nothing any more, and load nothing."""
+        super().release()
+        self._soon.stop()
 
     def _show_card(self) -> None:
         model = self.session.model
@@ -104,6 +151,22 @@ class ModelPanel(Panel):
         chosen = QFileDialog.getExistingDirectory(self, "Open a model folder")
         if chosen:
             self.session.use_model(chosen)
+
+
+def _known() -> list[tuple[str, str]]:
+    """Models as (words, name); none before a model was loaded, for listing them imports torch."""
+    if "napari_maskvit.model" not in sys.modules:
+        return []
+    from napari_maskvit.model import list_models
+
+    return [
+        (_titled(info.config) + (", from the hub" if info.where == "hub" else ""), info.name)
+        for info in list_models()
+    ]
+
+
+def _titled(config: ModelConfig) -> str:
+    return f"{config.title} ({', '.join(config.levels)})"
 
 
 class _Options(QWidget):
@@ -135,7 +198,8 @@ class _Options(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         for widget in (
-            row(*self.masked.values(), label="Masked levels"),
+            muted("Levels whose background is left out:"),
+            row(*self.masked.values()),
             self.note,
             self.threshold,
             row(self.device, label="Device"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QWidget
 
+from napari_maskvit.viewer.exporting import export
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.bars import ProbabilityBars
@@ -20,7 +22,9 @@ _NO_PREDICTION = (
     "This model makes no prediction: it has no slide transformer. Its attention can be looked at "
     "all the same."
 )
-_UNFINISHED = "No prediction yet: the run was not finished."
+_NOTHING_KEPT = "Nothing was kept to predict from: the mask holds no tissue."
+_GOES_ON = "The prediction comes when all tissue has been looked at."
+_UNFINISHED = "No prediction: the run was not finished."
 _TOKENS = {"patch": "Tokens", "region": "Patches", "slide": "Regions"}
 
 
@@ -45,11 +49,18 @@ class ResultPanel(Panel):
             "Save as…", "Keep all in a folder of your choice", self._save_as
         )
         self.load_button = button("Load…", "Bring back what was saved in a folder", self._load)
+        self.export_button = button(
+            "Export…",
+            "Write heatmaps (TIFF that QuPath opens in place), pictures and the mask (GeoJSON) "
+            "into a folder",
+            self._export,
+        )
         self.where = muted()
-        files = row(self.save_button, self.save_as_button, self.load_button)
+        saving = row(self.save_button, self.save_as_button)
+        taking = row(self.load_button, self.export_button)
         for widget in (
             self.answer, self.detail, self.bars, self.against_title, self.against, self.rests_on,
-            self.statistics, files, self.where,
+            self.statistics, saving, taking, self.where,
         ):  # fmt: skip
             self.column.addWidget(widget)
 
@@ -80,6 +91,7 @@ class ResultPanel(Panel):
         allow(self.save_button, nothing)
         allow(self.save_as_button, nothing)
         allow(self.load_button, reasons.NO_SLIDE if session.slide is None else None)
+        allow(self.export_button, reasons.look(session))
         folder = session.default_folder
         say(self.where, f"Save writes {folder.name} beside the slide." if folder else "")
 
@@ -89,9 +101,7 @@ class ResultPanel(Panel):
             say(self.answer, "")
             say(self.detail, reasons.NO_EXPLANATION)
         elif prediction is None:
-            unfinished = not explanation.complete
-            say(self.answer, "" if unfinished else "No prediction")
-            say(self.detail, _UNFINISHED if unfinished else _NO_PREDICTION)
+            self._no_answer(explanation)
         else:
             headline, detail = predicted(prediction)
             say(self.answer, headline)
@@ -103,7 +113,15 @@ class ResultPanel(Panel):
             self.summarised.emit(prediction.label, True)
         else:
             done = explanation is not None and explanation.complete
-            self.summarised.emit("no prediction" if explanation else "", done)
+            self.summarised.emit("no prediction" if done else "", done)
+
+    def _no_answer(self, explanation: Explanation) -> None:
+        if explanation.complete:
+            why = _NO_PREDICTION if "slide" not in explanation.levels else _NOTHING_KEPT
+        else:
+            why = _GOES_ON if self.session.running else _UNFINISHED
+        say(self.answer, "No prediction" if explanation.complete else "")
+        say(self.detail, why)
 
     def _save(self) -> None:
         self.session.save()
@@ -123,6 +141,11 @@ class ResultPanel(Panel):
         )
         if chosen:
             self.session.restore(chosen)
+
+    def _export(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Export into a folder")
+        if chosen:
+            export(self.session, Path(chosen))
 
 
 class _Statistics(QWidget):
@@ -150,14 +173,7 @@ class _Statistics(QWidget):
                 f"{kept:,} of {total:,} ({share(kept / total if total else 0)})",
                 f"Positions of the {level} level with tissue in them, of all that the slide has",
             )
-        for level, mass in numbers.background_mass.items():
-            plain = reference.statistics.background_mass.get(level) if reference else None
-            beside = f"; plain: {share(plain)}" if plain is not None else ""
-            self._add(
-                f"On glass, {level}",
-                f"{share(mass)}{beside}",
-                f"Share of the {level} level's attention that lies on background",
-            )
+        self._add_glass(explanation, reference)
         if numbers.undecodable_tiles:
             self._add(
                 "Undecodable",
@@ -171,6 +187,20 @@ class _Statistics(QWidget):
             + (f", {numbers.cached_patches:,} known before" if numbers.cached_patches else ""),
             f"On {explanation.device} in {explanation.precision}",
         )
+
+    def _add_glass(self, explanation: Explanation, reference: Explanation | None) -> None:
+        masses = explanation.statistics.background_mass
+        plain = reference.statistics.background_mass if reference is not None else {}
+        if masses and not any(masses.values()) and not any(plain.values()):
+            self._add("On glass", "0 % of attention", "Attention on background, at every level")
+            return
+        for level, mass in masses.items():
+            beside = f", plain {share(plain[level])}" if level in plain else ""
+            self._add(
+                f"On glass, {level}",
+                f"{share(mass)}{beside}",
+                f"Share of the {level} level's attention that lies on background",
+            )
 
     def _add(self, label: str, value: str, tooltip: str) -> None:
         index = self._grid.rowCount()

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QProgressBar
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import allow, button
+from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say
 from napari_maskvit.viewer.wording import about_model, progress
 
@@ -62,7 +63,10 @@ class RunPanel(Panel):
         self.bar.setVisible(running)
         if not running:
             say(self.said, reasons.run(session) or self._last())
-        self.start.setText("Run again" if session.explanation is not None else "Run")
+        explanation = session.explanation
+        self.start.setText("Run again" if explanation is not None else "Run")
+        # Once everything is there, the way leads on to looking.
+        set_role(self.start, "" if explanation is not None and explanation.complete else "main")
         allow(self.start, reasons.run(session))
         say(self.model, about_model(session.model.config) if session.model else "")
 

@@ -26,7 +26,7 @@ from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import Choice, button, guard_wheel, row
 from napari_maskvit.viewer.parts.style import set_role
-from napari_maskvit.viewer.parts.text import elided, say, wrapped
+from napari_maskvit.viewer.parts.text import Warnings, elided, say, wrapped
 from napari_maskvit.viewer.wording import pixels, size, spacing
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ class SlidePanel(Panel):
         self.extent = wrapped()
         self.fineness = wrapped()
         self.question = _SpacingQuestion(self.session.give_spacing)
+        self.change_button = button(
+            "Change the spacing",
+            "Give another number of µm per pixel; mask and attention start anew",
+            self.question.show,
+        )
+        self.warnings = Warnings()
         self.restore_button = button(
             "Restore saved work",
             "Bring back mask, model and attention saved beside this slide",
@@ -79,8 +85,9 @@ class SlidePanel(Panel):
         )
         self.images = _Images()
         for widget in (
-            self.empty, self.open_button, self.sample_button, self.slides_row, self.name, self.extent,
-            self.fineness, self.question, self.restore_button, self.images,
+            self.empty, self.open_button, self.sample_button, self.slides_row,
+            self.name, self.extent, self.fineness,
+            self.question, self.change_button, self.warnings, self.restore_button, self.images,
         ):  # fmt: skip
             self.column.addWidget(widget)
 
@@ -107,6 +114,8 @@ class SlidePanel(Panel):
         )
         self.images.show_slide(slide)
         self.question.setVisible(slide is not None and slide.spacing is None)
+        self.change_button.setVisible(slide is not None and slide.spacing_source == "given")
+        self.warnings.show_sentences(slide.warnings if slide is not None else ())
         if slide is None:
             self.summarised.emit("none open", False)
             return

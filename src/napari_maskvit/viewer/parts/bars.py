@@ -12,6 +12,7 @@ from napari_maskvit.viewer.parts.text import wrapped
 from napari_maskvit.viewer.wording import probability
 
 _FULL = 1000
+_NAME_WIDTH = 120
 
 
 class ProbabilityBars(QWidget):
@@ -23,8 +24,7 @@ class ProbabilityBars(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(3)
-        self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 3)
+        self._grid.setColumnStretch(1, 1)
 
     def show_probabilities(self, labels: Sequence[str], values: Sequence[float]) -> None:
         """Draw one bar a label.
@@ -54,7 +54,9 @@ class ProbabilityBars(QWidget):
                 set_role(bar, "other")
             number = QLabel(probability(value))
             number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            self._grid.addWidget(wrapped(label), index, 0)
+            name = wrapped(label)
+            name.setMinimumWidth(min(_NAME_WIDTH, 8 + name.fontMetrics().horizontalAdvance(label)))
+            self._grid.addWidget(name, index, 0)
             self._grid.addWidget(bar, index, 1, Qt.AlignmentFlag.AlignVCenter)
             self._grid.addWidget(number, index, 2)
         self.setVisible(len(labels) > 0)

@@ -30,7 +30,9 @@ _TEMPLATE = """
   border-radius: 9px; min-width: 18px; max-width: 18px; min-height: 18px; max-height: 18px;
   padding: 0px; font-size: {{ font_size }}; font-weight: bold; background-color: {{ primary }};
 }
-#maskvit QPushButton[role="header"] QLabel[role="step"][done="true"] { background-color: {{ current }}; color: {{ text }}; }
+#maskvit QPushButton[role="header"] QLabel[role="step"][done="true"] {
+  background-color: {{ current }}; color: {{ text }};
+}
 #maskvit QPushButton[role="fold"] {
   background-color: transparent; border: 1px solid transparent; text-align: left; padding: 2px;
   color: {{ opacity(text, 165) }};
