@@ -162,7 +162,7 @@ def stain_of(density: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     red, green, blue = density
     foreign = np.maximum(red - 1.1 * green, 0) + np.maximum(blue - 1.1 * green, 0)
-    grey = 0.06 * density.max(axis=0)
+    grey = 0.1 * density.max(axis=0)
     stain: NDArray[np.float32] = green - np.minimum(red, blue) - foreign - grey
     return stain
 
@@ -171,12 +171,12 @@ def _look(
     pixels: NDArray[np.uint8], valid: NDArray[np.bool_], spacing: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], float]:
     padding = is_padding(pixels)
-    glass = glass_colour(pixels, valid & ~padding)
+    glass = glass_colour(pixels[::2, ::2], (valid & ~padding)[::2, ::2])
     # Where glass itself is that white, padding cannot be told from it.
     unknown = ~valid | padding if glass.min() < 250 else ~valid
     density = optical_density(pixels, glass)
     density[:, unknown] = 0
-    density = ndimage.gaussian_filter(density, (0, 0.8, 0.8))
+    density = ndimage.gaussian_filter(density, (0, 0.8, 0.8), truncate=2.5)
     stain = stain_of(density)
     bare = ~unknown & (density.max(axis=0) < 0.1)
     level, noise = _level_and_noise(stain[bare])

@@ -64,7 +64,8 @@ def _kinds(
     yield _pieces(foreign & (rough < 0.2), _SMALLEST_UM2, spacing), foreign
 
     black = (mean > _BLACK) & (least > 0.8 * most)
-    yield _pieces(black & (rough < 0.15), _SMALLEST_UM2, spacing), black
+    greyish = (mean > 0.3) & (least > 0.8 * most)
+    yield _pieces(black & (rough < 0.2), _SMALLEST_UM2, spacing), greyish
 
     # Red: blue light is absorbed nearly as much as green, red hardly. Grey shade adds the same to
     # all three and so does not matter. Eosin lies near 0.3 to 0.5 on this scale.

@@ -14,7 +14,7 @@ LONGEST_SIDE = 16_384
 _FLUID_SIDE = 6_250
 # A token is 16 px of 0.5 µm: whole fractions of its 8 µm put its edges on edges of mask pixels.
 _SPACINGS = (2.0, 8 / 3, 4.0, 8.0)
-_PIXELS_LOOKED_AT = 4_000_000
+_PIXELS_LOOKED_AT = 3_000_000
 _PIXELS_READ = 30_000_000
 
 
@@ -46,7 +46,7 @@ def mask_shape(slide: Slide, spacing: float) -> tuple[int, int]:
 def evidence_spacing(slide: Slide, wanted: float) -> float:
     """Spacing at which to look for tissue, µm: ``wanted`` or as coarse as a quick look needs.
 
-    At most four million pixels are looked at, and at most thirty million read from the file unless
+    About three million pixels are looked at, and at most thirty million read from the file unless
     its coarsest level has more; a level close by is used as it is, without resampling.
     """
     height, width = slide.size_um
@@ -54,4 +54,4 @@ def evidence_spacing(slide: Slide, wanted: float) -> float:
     levels = [own * downsample for downsample in slide.downsamples]
     readable = [s for s in levels if height * width / s**2 <= _PIXELS_READ] or levels[-1:]
     spacing = max(wanted, math.sqrt(height * width / _PIXELS_LOOKED_AT), readable[0])
-    return next((s for s in levels if spacing <= s <= 1.3 * spacing), spacing)
+    return next((s for s in levels if 0.9 * spacing <= s <= 1.3 * spacing), spacing)
