@@ -17,9 +17,9 @@ from napari_maskvit.errors import MaskvitError
 
 if TYPE_CHECKING:
     from maskvit_training.cohort import Case
+    from maskvit_training.network import Encoder
     from maskvit_training.recipe import Recipe
     from napari_maskvit.explain import Progress
-    from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
 
 INDEX = "features.csv"
@@ -52,7 +52,7 @@ class Extracted:
 def extract(
     recipe: Recipe,
     cases: Sequence[Case],
-    model: Model,
+    encoder: Encoder,
     *,
     progress: Callable[[Case, Progress], None] | None = None,
 ) -> Iterator[Extracted]:
@@ -66,8 +66,8 @@ def extract(
         Says where features lie, and how background is masked.
     cases
         Slides.
-    model
-        The encoder; see `load_encoder`.
+    encoder
+        What makes the features; see `load_encoder`.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def extract(
     for case in cases:
         started = time.perf_counter()
         try:
-            result = _extract_one(recipe, case, model, progress)
+            result = _extract_one(recipe, case, encoder, progress)
         except MaskvitError as error:
             result = Extracted(case, None, str(error))
         except OSError as error:
@@ -97,16 +97,20 @@ def extract(
         )
 
 
-def feature_facts(recipe: Recipe, case: Case, slide: Slide, model: Model) -> dict[str, Any]:
+def feature_facts(recipe: Recipe, case: Case, slide: Slide, encoder: Encoder) -> dict[str, Any]:
     """All that the features of a case depend on."""
     from napari_maskvit.model import resolve_device, resolve_precision
 
+    config = encoder.model.config
     return {
         "slide": slide.identity,
         "spacing": slide.spacing,
         "mask": mask_key(case, recipe.data.mask_kind),
-        "model": model.sha256,
-        "region_px": model.config.region_px,
+        "model": encoder.sha256,
+        "normalisation": [*config.mean, *config.std],
+        "model_spacing": config.spacing,
+        "patch_px": config.patch_px,
+        "region_px": config.region_px,
         "masking": sorted(recipe.masking.levels),
         "threshold": recipe.masking.threshold,
         "precision": resolve_precision(
@@ -128,14 +132,14 @@ def open_case(recipe: Recipe, case: Case) -> Slide:
 def _extract_one(
     recipe: Recipe,
     case: Case,
-    model: Model,
+    encoder: Encoder,
     progress: Callable[[Case, Progress], None] | None,
 ) -> Extracted:
     from napari_maskvit.explain import Explainer
     from napari_maskvit.explain.features import slide_features
 
     with open_case(recipe, case) as slide:
-        facts = feature_facts(recipe, case, slide, model)
+        facts = feature_facts(recipe, case, slide, encoder)
         key = content_key(facts)
         path = store_path(recipe.feature_folder, key)
         if path.exists():
@@ -143,7 +147,7 @@ def _extract_one(
         mask = make_mask(case, recipe.data.mask_kind, slide)
         explainer = Explainer(
             slide,
-            model,
+            encoder.model,
             masking=recipe.masking.levels,
             threshold=recipe.masking.threshold,
             device=recipe.encoder.device,

@@ -152,7 +152,7 @@ def reliability(predictions: Predictions, bins: int) -> NDArray[np.float64]:
 
 
 def _tensor(values: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
+    return torch.tensor(values)
 
 
 def _kappa(p: Predictions) -> float:

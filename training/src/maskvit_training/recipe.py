@@ -194,13 +194,22 @@ class OptimiserRecipe(_Part):
 
 
 class TrainerRecipe(_Part):
-    """What Lightning runs on."""
+    """What Lightning runs on.
+
+    Attributes
+    ----------
+    workers
+        Processes that read features ahead.
+    keep_mb
+        Features kept in memory, MiB for each worker and for each of training and tuning.
+    """
 
     accelerator: str = "auto"
     devices: int | Literal["auto"] = 1
     strategy: str = "auto"
     precision: str = "32-true"
     workers: Annotated[int, Field(ge=0)] = 0
+    keep_mb: Annotated[int, Field(ge=0)] = 512
 
 
 class SplitRecipe(_Part):

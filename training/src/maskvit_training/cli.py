@@ -1,0 +1,173 @@
+"""`maskvit-train`: check, split, features, fit, evaluate, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from maskvit_training.errors import TrainingError
+from maskvit_training.recipe import Recipe, load_recipe
+from napari_maskvit.errors import MaskvitError
+
+if TYPE_CHECKING:
+    from maskvit_training.splits import Fold
+
+app = typer.Typer(
+    help="Train hierarchical Vision Transformers with masked attention on whole-slide images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+stderr = Console(stderr=True)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Set a field: part.field=value. May be repeated.")
+]
+FoldNumbers = Annotated[
+    list[int] | None, typer.Option("--fold", help="Only this fold. May be repeated.")
+]
+SPLITS = "splits.csv"
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in a sentence."""
+    try:
+        app()
+    except MaskvitError as error:
+        stderr.print(f"[bold red]Stopped.[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        stderr.print("Interrupted. The same command goes on from here.")
+        sys.exit(130)
+
+
+@app.command()
+def check(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Check a recipe and its cohort table, and say what is in them; nothing is written."""
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.splits import assign_folds, make_folds
+
+    chosen = load_recipe(recipe, overrides or ())
+    cases = read_cohort(chosen)
+    folds = make_folds(cases, assign_folds(chosen, cases))
+    patients = len({case.patient for case in cases})
+    masks = sum(case.mask is not None for case in cases)
+    console.print(
+        f"{len(cases)} slides of {patients} patients, {masks} with a mask; {len(folds)} folds."
+    )
+    for place, name in enumerate(chosen.task.classes):
+        console.print(f"  {name}: {sum(case.label == place for case in cases)} slides")
+    if chosen.task.kind == "survival":
+        console.print(f"  {sum(bool(case.event) for case in cases)} events")
+
+
+@app.command()
+def split(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Draw the folds by patient and write them down (fit does so too where it is not done)."""
+    chosen = load_recipe(recipe, overrides or ())
+    for fold in _folds(chosen):
+        sizes = f"{len(fold.train)} train, {len(fold.tune)} tune, {len(fold.test)} test"
+        console.print(f"Fold {fold.number}: {sizes}")
+    console.print(f"Written to {chosen.output / SPLITS}")
+
+
+@app.command()
+def features(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Extract the features of every slide that lacks them; goes on where it stopped."""
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.extract_cohort import extract_cohort
+    from maskvit_training.network import load_encoder
+
+    chosen = load_recipe(recipe, overrides or ())
+    cases = read_cohort(chosen)
+    failed = extract_cohort(chosen, cases, load_encoder(chosen), console)
+    if failed:
+        raise TrainingError(
+            f"{failed} of {len(cases)} slides have no features (see above and "
+            f"{chosen.output / 'features.csv'}). The others are done; fit goes without the failed."
+        )
+
+
+@app.command()
+def fit(recipe: RecipePath, overrides: Overrides = None, fold: FoldNumbers = None) -> None:
+    """Train every fold, or go on where it stopped."""
+    from maskvit_training.extraction import INDEX, read_index
+    from maskvit_training.fit import fit_fold
+    from maskvit_training.network import load_encoder
+
+    chosen = load_recipe(recipe, overrides or ())
+    keys = read_index(chosen.output / INDEX)
+    folds = _chosen_folds(chosen, fold)
+    encoder = load_encoder(chosen)
+    for one in folds:
+        console.print(f"Fold {one.number}")
+        folder = fit_fold(chosen, one, keys, encoder, quiet=not console.is_terminal)
+        console.print(f"  done: {folder}")
+
+
+@app.command()
+def evaluate(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Report how good the trained folds are on the units they did not see."""
+    from maskvit_training.fit import DONE, fold_folder
+    from maskvit_training.predictions import read_predictions
+    from maskvit_training.report import evaluate as compute
+    from maskvit_training.report import percent_interval, write_report
+
+    chosen = load_recipe(recipe, overrides or ())
+    folders = [fold_folder(chosen, fold.number) for fold in _folds(chosen)]
+    trained = [folder for folder in folders if (folder / DONE).exists()]
+    if not trained:
+        raise TrainingError(f"No fold in {chosen.output} is trained. Run maskvit-train fit first.")
+    tables = [folder / "predictions.csv" for folder in trained]
+    predictions = read_predictions(tables, chosen.task.kind, chosen.task.classes)
+    evaluation = compute(chosen, predictions)
+    html = write_report(chosen.output / "report", chosen, predictions, evaluation)
+    console.print(f"{len(trained)} of {len(folders)} folds, {len(predictions)} tested units")
+    for name, one in evaluation.pooled.items():
+        console.print(f"  {name}: {percent_interval(one)}")
+    console.print(f"Report: {html}")
+
+
+@app.command()
+def export(
+    recipe: RecipePath,
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle to write.")],
+    overrides: Overrides = None,
+    fold: Annotated[int, typer.Option(help="Whose weights.")] = 0,
+    half: Annotated[bool, typer.Option(help="Hold the weights in float16.")] = False,
+) -> None:
+    """Write a bundle that napari-maskvit opens."""
+    from maskvit_training.bundle import export as write
+    from maskvit_training.network import load_encoder
+    from maskvit_training.report import read_report
+
+    chosen = load_recipe(recipe, overrides or ())
+    evaluation = read_report(chosen.output / "report")
+    path = write(chosen, load_encoder(chosen), fold, bundle.resolve(), evaluation, half=half)
+    size = sum(file.stat().st_size for file in path.iterdir())
+    console.print(f"Bundle: {path} ({size / 1e6:.1f} MB)")
+    if evaluation is None:
+        console.print("Its card has no numbers: run maskvit-train evaluate, then export again.")
+
+
+def _folds(recipe: Recipe) -> tuple[Fold, ...]:
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.splits import settle_splits
+
+    return settle_splits(recipe, read_cohort(recipe), recipe.output / SPLITS)
+
+
+def _chosen_folds(recipe: Recipe, numbers: list[int] | None) -> list[Fold]:
+    folds = _folds(recipe)
+    wanted = set(numbers or recipe.splits.run or (fold.number for fold in folds))
+    unknown = wanted - {fold.number for fold in folds}
+    if unknown:
+        raise TrainingError(f"There is no fold {min(unknown)}; the last is {folds[-1].number}.")
+    return [fold for fold in folds if fold.number in wanted]

@@ -1,0 +1,238 @@
+"""What a training step reads: one slide or patient at a time, straight from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from maskvit_training.errors import FeatureError
+from maskvit_training.store import read_features, store_path
+
+if TYPE_CHECKING:
+    from maskvit_training.cohort import Case
+    from maskvit_training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a label is about: a slide, or all slides of a patient.
+
+    Attributes
+    ----------
+    stores
+        Features of its slides.
+    """
+
+    name: str
+    patient: str
+    stores: tuple[Path, ...]
+    label: int | None
+    time: float | None
+    event: bool | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The features of one unit, packed: P kept patches in R regions.
+
+    Attributes
+    ----------
+    features
+        float32 [P, D].
+    positions
+        int64 [P], row-major place of each patch in its region.
+    lengths
+        int64 [R], kept patches of each region.
+    coordinates
+        int64 [R, 2], row and column of each region; the slides of a patient lie below each other.
+    target
+        int64 [1], the class, or [1, 2], the time interval and whether the event was seen.
+    """
+
+    unit: Unit
+    features: Tensor
+    positions: Tensor
+    lengths: Tensor
+    coordinates: Tensor
+    target: Tensor
+
+
+def make_units(recipe: Recipe, cases: Sequence[Case], keys: dict[str, str]) -> list[Unit]:
+    """Units of some cases, as far as they have features.
+
+    Parameters
+    ----------
+    keys
+        Key of each case's features, by its name.
+    """
+    by_patient = recipe.data.unit == "patient"
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.name in keys:
+            groups.setdefault(case.patient if by_patient else case.name, []).append(case)
+    return [
+        Unit(
+            name=name,
+            patient=group[0].patient,
+            stores=tuple(store_path(recipe.feature_folder, keys[case.name]) for case in group),
+            label=group[0].label,
+            time=group[0].time,
+            event=group[0].event,
+        )
+        for name, group in groups.items()
+    ]
+
+
+def read_sample(unit: Unit, time_edges: Sequence[float]) -> Sample:
+    """Read a unit's features.
+
+    Raises
+    ------
+    FeatureError
+        If they are missing or damaged.
+    """
+    parts = [read_features(path) for path in unit.stores]
+    shift, coordinates = 0, []
+    for part in parts:
+        coordinates.append(part.regions + np.array([shift, 0]))
+        shift += int(part.regions[:, 0].max(initial=0)) + 1
+
+    def join(name: str) -> Tensor:
+        return torch.from_numpy(np.concatenate([getattr(part, name) for part in parts]))
+
+    return Sample(
+        unit=unit,
+        features=join("features"),
+        positions=join("positions"),
+        lengths=join("lengths"),
+        coordinates=torch.from_numpy(np.concatenate(coordinates)),
+        target=target_of(unit, time_edges),
+    )
+
+
+def target_of(unit: Unit, time_edges: Sequence[float]) -> Tensor:
+    """The class of a unit, or its time interval and whether the event was seen."""
+    if unit.label is not None:
+        return torch.tensor([unit.label])
+    assert unit.time is not None
+    interval = int(np.searchsorted(np.asarray(time_edges), unit.time, side="right"))
+    return torch.tensor([[interval, int(bool(unit.event))]])
+
+
+def cut_time(units: Sequence[Unit], bins: int) -> tuple[float, ...]:
+    """The bins - 1 inner edges of time, at quantiles of the events seen in training.
+
+    Raises
+    ------
+    FeatureError
+        If there are fewer different times of events than bins.
+    """
+    times = [unit.time for unit in units if unit.event and unit.time is not None]
+    edges = np.quantile(times, np.arange(1, bins) / bins) if times else np.zeros(0)
+    if len(np.unique(edges)) < bins - 1:
+        raise FeatureError(
+            f"{len(times)} events in training are too few to cut time into {bins} bins; set "
+            "task.bins lower."
+        )
+    return tuple(float(edge) for edge in edges)
+
+
+class UnitDataset(Dataset[Sample]):
+    """Units by number, read when asked for; the first ones stay in memory as far as it is allowed.
+
+    Parameters
+    ----------
+    keep_bytes
+        Bound on what is kept, so that a small cohort is read once and a large one costs no memory.
+    """
+
+    def __init__(
+        self, units: Sequence[Unit], time_edges: Sequence[float], keep_bytes: int = 0
+    ) -> None:
+        self.units = units
+        self.time_edges = time_edges
+        self.keep_bytes = keep_bytes
+        self._kept: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self._kept:
+            return self._kept[index]
+        sample = read_sample(self.units[index], self.time_edges)
+        if sample.features.nbytes <= self.keep_bytes:
+            self.keep_bytes -= sample.features.nbytes
+            self._kept[index] = sample
+        return sample
+
+
+class EpochSampler(Sampler[int]):
+    """A new order each epoch, from seed and epoch alone, so that a resumed run repeats it.
+
+    Parameters
+    ----------
+    weights
+        Chance of each unit to be drawn (with replacement); None: each exactly once.
+    """
+
+    def __init__(self, count: int, seed: int, weights: Tensor | None = None) -> None:
+        self.count, self.seed, self.weights = count, seed, weights
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        if self.weights is None:
+            order = torch.randperm(self.count, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.count, True, generator=generator)
+        return iter(order.tolist())
+
+
+def class_frequencies(units: Sequence[Unit], classes: int) -> Tensor:
+    """float32 [C], share of each class among the units."""
+    counts = torch.bincount(torch.tensor([unit.label for unit in units]), minlength=classes)
+    return counts / counts.sum()
+
+
+def train_loader(
+    recipe: Recipe, units: Sequence[Unit], time_edges: Sequence[float]
+) -> DataLoader[Sample]:
+    """Training units in an order that changes with the epoch, one a batch."""
+    weights = None
+    if recipe.task.weighted_sampling:
+        shares = class_frequencies(units, len(recipe.task.classes))
+        weights = 1 / shares[torch.tensor([unit.label for unit in units])]
+    return DataLoader(
+        UnitDataset(units, time_edges, recipe.trainer.keep_mb << 20),
+        batch_size=None,
+        sampler=EpochSampler(len(units), recipe.seed, weights),
+        num_workers=recipe.trainer.workers,
+        persistent_workers=recipe.trainer.workers > 0,
+    )
+
+
+def plain_loader(
+    recipe: Recipe, units: Sequence[Unit], time_edges: Sequence[float]
+) -> DataLoader[Sample]:
+    """Units in their order, one a batch."""
+    return DataLoader(
+        UnitDataset(units, time_edges, recipe.trainer.keep_mb << 20),
+        batch_size=None,
+        num_workers=recipe.trainer.workers,
+        persistent_workers=recipe.trainer.workers > 0,
+    )

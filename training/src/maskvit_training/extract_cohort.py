@@ -1,0 +1,56 @@
+"""Feature extraction with a progress bar and a closing account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from maskvit_training.extraction import INDEX, Extracted, extract, write_index
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from maskvit_training.cohort import Case
+    from maskvit_training.network import Encoder
+    from maskvit_training.recipe import Recipe
+
+
+def extract_cohort(
+    recipe: Recipe, cases: Sequence[Case], encoder: Encoder, console: Console
+) -> int:
+    """Extract features, write features.csv into the run's folder, and return how many failed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    results: list[Extracted] = []
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+        slides = bars.add_task("slides", total=len(cases))
+        patches = bars.add_task("patches", total=None)
+        steps = extract(
+            recipe,
+            cases,
+            encoder,
+            progress=lambda case, step: bars.update(
+                patches, total=step.total, completed=step.done, description=escape(case.name)
+            ),
+        )
+        for result in steps:
+            results.append(result)
+            bars.advance(slides)
+            if result.problem is not None:
+                console.print(
+                    f"[red]line {result.case.line}[/]: {escape(result.problem)}", soft_wrap=True
+                )
+    write_index(recipe.output / INDEX, results)
+    fresh = [result for result in results if result.fresh]
+    failed = sum(result.problem is not None for result in results)
+    console.print(
+        f"{len(fresh)} slides extracted, {len(results) - len(fresh) - failed} were there, "
+        f"{failed} failed"
+    )
+    seconds = sum(result.seconds for result in fresh)
+    if seconds:
+        share = sum(result.model_seconds for result in fresh) / seconds
+        console.print(f"{seconds:.1f} s, {share:.0%} of it in the patch transformer")
+    return failed

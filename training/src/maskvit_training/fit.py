@@ -1,0 +1,283 @@
+"""Training one fold: start, stop at any moment, start again, same end."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from maskvit_training.data import (
+    Unit,
+    class_frequencies,
+    cut_time,
+    make_units,
+    plain_loader,
+    read_sample,
+    train_loader,
+)
+from maskvit_training.errors import TrainingError
+from maskvit_training.metrics import Predictions
+from maskvit_training.module import TUNING_LOSS, HierarchyModule
+from maskvit_training.network import Encoder, make_config
+from maskvit_training.predictions import write_predictions
+from napari_maskvit.model.prediction import decode
+
+if TYPE_CHECKING:
+    from maskvit_training.recipe import Recipe
+    from maskvit_training.splits import Fold
+
+BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
+
+
+def fold_folder(recipe: Recipe, number: int) -> Path:
+    """Where everything of a fold lies."""
+    return recipe.output / f"fold-{number}"
+
+
+def fit_fold(
+    recipe: Recipe,
+    fold: Fold,
+    keys: dict[str, str],
+    encoder: Encoder,
+    *,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
+) -> Path:
+    """Train a fold, or go on where it stopped, and predict its test units.
+
+    Parameters
+    ----------
+    keys
+        Key of each case's features, by its name.
+    encoder
+        What made them.
+    callbacks
+        Further ones, for Lightning.
+    quiet
+        No progress bar.
+
+    Returns
+    -------
+    Path
+        The fold's folder, with best.ckpt, predictions.csv, history.csv, logs and done.json.
+
+    Raises
+    ------
+    TrainingError
+        If features are missing, the loss is no number, or the folder holds another training.
+    """
+    folder = fold_folder(recipe, fold.number)
+    units = {
+        role: make_units(recipe, getattr(fold, role), keys) for role in ("train", "tune", "test")
+    }
+    _require_units(units, fold.number)
+    digest = _digest(recipe, units, encoder)
+    if (folder / DONE).exists():
+        _require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
+        return folder
+    last = folder / LAST
+    if last.exists():
+        _require_same(_hyperparameters(last).get("digest", ""), digest, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    module = _make_module(recipe, units["train"], encoder, digest)
+    trainer = _make_trainer(recipe, folder, callbacks, quiet)
+    with warnings.catch_warnings():
+        _silence_lightning(warnings)
+        trainer.fit(
+            module,
+            train_loader(recipe, units["train"], module.time_edges),
+            plain_loader(recipe, units["tune"], module.time_edges),
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=False,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        _finish(folder, module, units["test"], fold.number, digest)
+    return folder
+
+
+def load_module(path: Path) -> HierarchyModule:
+    """Open a checkpoint for prediction.
+
+    Raises
+    ------
+    TrainingError
+        If it is not there or not one of ours.
+    """
+    if not path.exists():
+        raise TrainingError(f"There is no checkpoint at {path}. Run maskvit-train fit first.")
+    try:
+        module = HierarchyModule.load_from_checkpoint(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} is no checkpoint that this version can open ({type(error).__name__})."
+        ) from error
+    return module.eval()
+
+
+def predict(module: HierarchyModule, units: Sequence[Unit], fold: int = 0) -> Predictions:
+    """What a trained hierarchy says, computed as the plugin computes it, one unit in memory."""
+    config = module.config
+    assert config.head is not None
+    survival = config.head == "survival"
+    answers = [
+        decode(config, module.hierarchy.encode(read_sample(unit, module.time_edges)).cpu().numpy())
+        for unit in units
+    ]
+    grades = [] if survival else [config.labels.index(answer.label) for answer in answers]
+    chances = [() if survival else answer.probabilities or () for answer in answers]
+    return Predictions(
+        kind=config.head,
+        classes=() if survival else config.labels,
+        units=tuple(unit.name for unit in units),
+        patients=tuple(unit.patient for unit in units),
+        folds=np.full(len(units), fold, np.int64),
+        labels=np.array([] if survival else [unit.label for unit in units], np.int64),
+        grades=np.array(grades, np.int64),
+        values=np.array([answer.value for answer in answers], np.float64),
+        probabilities=np.array(chances, np.float64).reshape(len(units), -1),
+        times=np.array([unit.time for unit in units] if survival else [], np.float64),
+        events=np.array([unit.event for unit in units] if survival else [], np.bool_),
+    )
+
+
+def _make_module(
+    recipe: Recipe, train: Sequence[Unit], encoder: Encoder, digest: str
+) -> HierarchyModule:
+    lightning.seed_everything(recipe.seed, verbose=False)
+    edges = cut_time(train, recipe.task.bins) if recipe.task.kind == "survival" else ()
+    weights = None
+    if recipe.task.class_weights:
+        shares = class_frequencies(train, len(recipe.task.classes))
+        weights = (1 / (shares.clamp(min=1e-9) * len(shares))).tolist()
+    module = HierarchyModule(
+        config=make_config(recipe, encoder, edges).model_dump(mode="json"),
+        optimiser=recipe.optimiser.model_dump(mode="json"),
+        patch_dim=encoder.model.patch.dim,
+        freeze_region=recipe.model.train == "global",
+        drop=recipe.masking.drop_patches,
+        class_weights=weights,
+        time_edges=list(edges),
+        seed=recipe.seed,
+        digest=digest,
+    )
+    if recipe.model.train == "global" and encoder.region is not None:
+        module.hierarchy.region.load_state_dict(encoder.region.state_dict())
+    return module
+
+
+def _make_trainer(
+    recipe: Recipe, folder: Path, callbacks: Sequence[Callback], quiet: bool
+) -> lightning.Trainer:
+    optimiser, machine = recipe.optimiser, recipe.trainer
+    ours: list[Callback] = []
+    if optimiser.patience is not None:
+        ours.append(EarlyStopping(TUNING_LOSS, patience=optimiser.patience, check_finite=False))
+    # Two of them: the second writes after every epoch, and so holds the state of the first.
+    ours.append(
+        ModelCheckpoint(
+            folder, BEST.removesuffix(".ckpt"), TUNING_LOSS, enable_version_counter=False
+        )
+    )
+    ours.append(
+        ModelCheckpoint(
+            folder,
+            LAST.removesuffix(".ckpt"),
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    )
+    return lightning.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        strategy=machine.strategy,
+        precision=machine.precision,  # type: ignore[arg-type]
+        max_epochs=optimiser.epochs,
+        accumulate_grad_batches=optimiser.accumulate,
+        gradient_clip_val=optimiser.clip,
+        callbacks=[*callbacks, *ours],
+        logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=not quiet,
+        enable_model_summary=False,
+    )
+
+
+def _finish(
+    folder: Path, module: HierarchyModule, test: Sequence[Unit], number: int, digest: str
+) -> None:
+    best = load_module(folder / BEST)
+    write_predictions(folder / "predictions.csv", predict(best, test, number))
+    _write_history(folder / "history.csv", module.history)
+    facts = {"digest": digest, "epochs": len(module.history)}
+    partial = folder / f"{DONE}.partial"
+    partial.write_text(json.dumps(facts) + "\n", "utf-8")
+    partial.replace(folder / DONE)
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _digest(recipe: Recipe, units: dict[str, list[Unit]], encoder: Encoder) -> str:
+    """Key of all that the training of a fold depends on."""
+    parts = [recipe.digest(), encoder.sha256]
+    for role, members in units.items():
+        parts += [role, *(f"{unit.name}:{unit.label}:{unit.time}:{unit.event}" for unit in members)]
+        parts += [store.stem for unit in members for store in unit.stores]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _require_units(units: dict[str, list[Unit]], number: int) -> None:
+    for role, members in units.items():
+        if not members:
+            raise TrainingError(
+                f"Fold {number} has nobody to {role} with features. Run maskvit-train features; "
+                "it says which slides failed."
+            )
+
+
+def _require_same(found: str, digest: str, folder: Path) -> None:
+    if found != digest:
+        raise TrainingError(
+            f"{folder} holds the training of another recipe, cohort or encoder. Give this one "
+            "another output folder, or remove that one."
+        )
+
+
+def _hyperparameters(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        return dict(checkpoint["hyper_parameters"])
+    except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} cannot be opened ({type(error).__name__}: {error}). Remove it to train that "
+            "fold from its beginning."
+        ) from error
+
+
+def _silence_lightning(filters: Any) -> None:
+    """Advice about what is meant to be so: few workers, few batches, a filled folder."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*exists and is not empty.*"):
+        filters.filterwarnings("ignore", text)
+    filters.filterwarnings("ignore", ".*number of training batches.*")
+    filters.filterwarnings("ignore", ".*LeafSpec.*|.*treespec.*")

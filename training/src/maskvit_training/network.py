@@ -1,0 +1,195 @@
+"""The encoder that a recipe names, and the hierarchy that is trained on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from maskvit_training.data import Sample
+from maskvit_training.errors import TrainingError
+from maskvit_training.recipe import Recipe
+from napari_maskvit.errors import ModelError
+from napari_maskvit.model import Model, ModelConfig, RegionArchitecture, SlideArchitecture
+from napari_maskvit.model.hub import state_sha256
+from napari_maskvit.model.region import RegionTransformer
+from napari_maskvit.model.slide import SlideTransformer
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What makes the features.
+
+    Attributes
+    ----------
+    model
+        Its patch transformer alone, at the recipe's region size.
+    region, region_facts
+        The region transformer that it brought along, for training the slide transformer alone.
+    sha256
+        Of the patch transformer's weights.
+    """
+
+    model: Model
+    region: RegionTransformer | None
+    region_facts: RegionArchitecture | None
+    sha256: str
+
+
+def load_encoder(recipe: Recipe) -> Encoder:
+    """Load the model that a recipe names as its encoder.
+
+    Raises
+    ------
+    MaskvitError
+        If there is none, or it does not fit the recipe.
+    """
+    from napari_maskvit.model import load_model
+
+    model = load_model(recipe.encoder.model)
+    if recipe.model.train == "global" and model.region is None:
+        raise TrainingError(
+            f"{model.config.title!r} has no region transformer, so there is more to train than the "
+            "slide transformer: set model.train to local."
+        )
+    facts = {**model.config.model_dump(), "region": None, "slide": None, "head": None}
+    facts |= {"labels": (), "frozen": ("patch",), "weights_sha256": None}
+    facts["region_px"] = recipe.encoder.region_px or model.config.region_px
+    try:
+        config = ModelConfig.model_validate(facts)
+    except ValueError as error:
+        raise TrainingError(
+            f"Regions of {facts['region_px']} px do not fit {model.config.title!r}, whose patches "
+            f"have {model.config.patch_px} px: set encoder.region_px to a multiple."
+        ) from error
+    if recipe.model.train == "global" and config.region_px != model.config.region_px:
+        raise TrainingError("encoder.region_px cannot be changed where model.train is global.")
+    patch = replace(model, config=config, region=None, slide=None)
+    region_facts = model.config.region
+    if region_facts is not None:
+        region_facts = region_facts.model_copy(update={"position_side": model.config.position_side})
+    return Encoder(patch, model.region, region_facts, state_sha256(model.patch.vit))
+
+
+def make_config(recipe: Recipe, encoder: Encoder, time_edges: Sequence[float]) -> ModelConfig:
+    """The facts of the model that is trained."""
+    base = encoder.model.config
+    sizes = recipe.model
+    labels = recipe.task.classes or interval_names(time_edges)
+    region = encoder.region_facts
+    if sizes.train == "local" or region is None:
+        region = RegionArchitecture.model_validate(
+            {
+                "dim": sizes.region_dim,
+                "depth": sizes.region_depth,
+                "heads": sizes.region_heads,
+                "dropout": sizes.region_dropout,
+                # Trained on whole regions, not DINO's crops: every place has an entry of its own.
+                "position_side": base.patches_per_side,
+            }
+        )
+    slide = SlideArchitecture.model_validate(
+        {
+            "dim": sizes.slide_dim,
+            "depth": sizes.slide_depth,
+            "heads": sizes.slide_heads,
+            "feedforward": sizes.slide_dim,
+            "dropout": sizes.dropout,
+        }
+    )
+    levels = "plain attention"
+    if recipe.masking.levels:
+        levels = f"attention masked at the levels {', '.join(recipe.masking.levels)}"
+    return base.model_copy(
+        update={
+            "name": recipe.name,
+            "title": recipe.card.title or recipe.name,
+            "description": recipe.card.description or f"{recipe.task.kind}, trained with {levels}.",
+            "region": region,
+            "slide": slide,
+            "head": recipe.task.kind,
+            "labels": labels,
+            "frozen": ("patch",) if sizes.train == "local" else ("patch", "region"),
+        }
+    )
+
+
+def interval_names(edges: Sequence[float]) -> tuple[str, ...]:
+    """Names of the time intervals between inner edges."""
+    if not edges:
+        return ()
+    middle = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return (f"before {edges[0]:g}", *middle, f"from {edges[-1]:g}")
+
+
+class Hierarchy(nn.Module):
+    """Region and slide transformers of a model, from patch features to logits.
+
+    Parameters
+    ----------
+    config
+        Of the whole model.
+    patch_dim
+        Width of a patch feature.
+    """
+
+    def __init__(self, config: ModelConfig, patch_dim: int) -> None:
+        super().__init__()
+        if config.region is None or config.slide is None:
+            raise ModelError("A model without region and slide transformers cannot be trained.")
+        self.region = RegionTransformer(
+            config.region,
+            patch_dim=patch_dim,
+            side=config.patches_per_side,
+            position_side=config.position_side,
+            resize=config.position_resize,
+        )
+        self.slide = SlideTransformer(
+            config.slide, region_dim=config.region.dim, outputs=config.outputs
+        )
+
+    def forward(self, sample: Sample) -> Tensor:
+        """Logits [1, C] of one unit, computed densely, for training."""
+        features, kept = unpack(sample, self.region.side**2)
+        regions = self.region(features, None if kept.all() else kept)
+        logits: Tensor = self.slide(regions[None], sample.coordinates[None])[0]
+        return logits
+
+    def encode(self, sample: Sample) -> Tensor:
+        """Logits [C] of one unit, computed as the plugin does."""
+        regions = self.region.encode(sample.features, sample.positions, sample.lengths).features
+        return self.slide.encode(regions, sample.coordinates).logits
+
+
+def unpack(sample: Sample, count: int) -> tuple[Tensor, Tensor]:
+    """Packed patches as features [R, N, D], 0 at background, and kept bool [R, N]."""
+    regions = len(sample.lengths)
+    owner = torch.repeat_interleave(
+        torch.arange(regions, device=sample.lengths.device), sample.lengths
+    )
+    features = sample.features.new_zeros(regions, count, sample.features.shape[1])
+    features[owner, sample.positions] = sample.features
+    kept = torch.zeros(regions, count, dtype=torch.bool, device=owner.device)
+    kept[owner, sample.positions] = True
+    return features, kept
+
+
+def drop_patches(sample: Sample, share: float) -> Sample:
+    """Leave out a random share of a unit's patches, and regions of which nothing is left."""
+    stay = torch.rand(len(sample.positions), device=sample.positions.device) >= share
+    if not stay.any():
+        return sample
+    owner = torch.repeat_interleave(
+        torch.arange(len(sample.lengths), device=stay.device), sample.lengths
+    )
+    lengths = torch.bincount(owner[stay], minlength=len(sample.lengths))
+    return replace(
+        sample,
+        features=sample.features[stay],
+        positions=sample.positions[stay],
+        lengths=lengths[lengths > 0],
+        coordinates=sample.coordinates[lengths > 0],
+    )

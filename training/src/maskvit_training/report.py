@@ -1,0 +1,233 @@
+"""The report of an evaluation: one JSON, one Markdown and one HTML file, with plots."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskvit_training.errors import TrainingError
+from maskvit_training.metrics import Estimate, Predictions, confusion, estimate, reliability
+from maskvit_training.plots import draw_confusion, draw_predictions, draw_reliability, draw_survival
+from maskvit_training.recipe import Recipe
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of text."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All numbers of an evaluation.
+
+    Attributes
+    ----------
+    pooled
+        Metrics over every tested unit.
+    folds
+        The same of each fold's own test units.
+    confusion
+        Counts, true class down; None for survival.
+    scorecard
+        Numbers of the interpretability scorecard by masking ("masked", "plain"), if there are any.
+    """
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    units: int
+    patients: int
+    confidence: float
+    pooled: dict[str, Estimate]
+    folds: dict[int, dict[str, Estimate]]
+    confusion: tuple[tuple[int, ...], ...] | None
+    scorecard: dict[str, dict[str, float]]
+
+
+def evaluate(
+    recipe: Recipe, predictions: Predictions, scorecard: dict[str, dict[str, float]] | None = None
+) -> Evaluation:
+    """Compute every number."""
+    folds = {
+        int(fold): estimate(
+            predictions.take(np.flatnonzero(predictions.folds == fold)),
+            recipe.evaluation,
+            recipe.seed,
+        )
+        for fold in np.unique(predictions.folds)
+    }
+    counts = None
+    if predictions.classes:
+        counts = tuple(tuple(int(n) for n in row) for row in confusion(predictions))
+    return Evaluation(
+        name=recipe.name,
+        kind=predictions.kind,
+        classes=predictions.classes,
+        units=len(predictions),
+        patients=len(set(predictions.patients)),
+        confidence=recipe.evaluation.confidence,
+        pooled=estimate(predictions, recipe.evaluation, recipe.seed),
+        folds=folds,
+        confusion=counts,
+        scorecard=scorecard or {},
+    )
+
+
+def write_report(
+    folder: Path, recipe: Recipe, predictions: Predictions, evaluation: Evaluation
+) -> Path:
+    """Write report.json, report.md, report.html and the plots.
+
+    Returns
+    -------
+    Path
+        The HTML file, which holds its plots.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = _draw(folder, recipe, predictions, evaluation)
+    (folder / "report.json").write_text(
+        json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False) + "\n", "utf-8"
+    )
+    _render(folder, evaluation, plots)
+    return folder / "report.html"
+
+
+def percent_interval(one: Estimate) -> str:
+    """`0.71 (0.55 to 0.83)`; a dash where it is not defined."""
+    if math.isnan(one.value):
+        return "–"
+    if math.isnan(one.low):
+        return f"{one.value:.3f}"
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+
+
+def _tables(evaluation: Evaluation) -> list[Table]:
+    names = tuple(evaluation.pooled)
+    rows = [("pooled", *(percent_interval(evaluation.pooled[name]) for name in names))]
+    if len(evaluation.folds) > 1:
+        rows += [
+            (f"fold {fold}", *(percent_interval(values[name]) for name in names))
+            for fold, values in evaluation.folds.items()
+        ]
+    interval = f"{100 * evaluation.confidence:g} % intervals from resampled patients"
+    tables = [Table("Metrics", ("", *names), tuple(rows), interval)]
+    if evaluation.confusion is not None:
+        counts = tuple(
+            (name, *map(str, row))
+            for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)
+        )
+        tables.append(
+            Table("Confusion", ("true \\ predicted", *evaluation.classes), counts, "units")
+        )
+    if evaluation.scorecard:
+        columns = tuple(evaluation.scorecard)
+        lines = dict.fromkeys(name for column in evaluation.scorecard.values() for name in column)
+        score_rows = tuple(
+            (name, *(_number(evaluation.scorecard[column].get(name)) for column in columns))
+            for name in lines
+        )
+        tables.append(Table("Interpretability", ("", *columns), score_rows))
+    return tables
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _draw(
+    folder: Path, recipe: Recipe, predictions: Predictions, evaluation: Evaluation
+) -> list[tuple[str, Path]]:
+    plots = []
+    if evaluation.confusion is None:
+        plots.append(("Survival of the lower and the upper half of risk", folder / "survival.png"))
+        draw_survival(plots[-1][1], predictions)
+        return plots
+    plots.append(("Confusion matrix", folder / "confusion.png"))
+    draw_confusion(plots[-1][1], np.array(evaluation.confusion), evaluation.classes)
+    if predictions.probabilities.shape[1]:
+        plots.append(("Calibration", folder / "calibration.png"))
+        draw_reliability(plots[-1][1], reliability(predictions, recipe.evaluation.calibration_bins))
+    else:
+        plots.append(("Predicted number by true class", folder / "values.png"))
+        draw_predictions(plots[-1][1], predictions)
+    return plots
+
+
+def _render(folder: Path, evaluation: Evaluation, plots: list[tuple[str, Path]]) -> None:
+    pictures = [
+        (title, path.name, base64.b64encode(path.read_bytes()).decode()) for title, path in plots
+    ]
+    tables = _tables(evaluation)
+    for name in ("report.md", "report.html"):
+        text = render(f"{name}.j2", evaluation=evaluation, tables=tables, plots=pictures)
+        (folder / name).write_text(text, "utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill one of the package's templates."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: name is not None and "html" in name,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no nan: null instead."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def read_report(folder: Path) -> Evaluation | None:
+    """The numbers of an earlier `write_report`; None where there are none.
+
+    Raises
+    ------
+    TrainingError
+        If they cannot be read.
+    """
+    path = folder / "report.json"
+    if not path.exists():
+        return None
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        facts["pooled"] = _estimates(facts["pooled"])
+        facts["folds"] = {int(fold): _estimates(of) for fold, of in facts["folds"].items()}
+        facts["classes"] = tuple(facts["classes"])
+        counts = facts["confusion"]
+        facts["confusion"] = None if counts is None else tuple(tuple(row) for row in counts)
+        return Evaluation(**facts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(
+            f"{path} is no report of this version ({error}). Run maskvit-train evaluate again."
+        ) from error
+
+
+def _estimates(facts: dict[str, dict[str, float | None]]) -> dict[str, Estimate]:
+    return {
+        name: Estimate(**{key: math.nan if v is None else v for key, v in one.items()})
+        for name, one in facts.items()
+    }
