@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import os
 from pathlib import Path
 
 import pytest
+
+# Before torch loads: spinning OpenMP threads would starve the tests' own subprocesses.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
