@@ -47,8 +47,8 @@ def masked_forward(vit: nn.Module, images: Tensor, token_mask: Tensor) -> tuple[
     rows, columns = token_grid(encoder, images.shape[2], images.shape[3])
     if token_mask.dtype != torch.bool or token_mask.shape != (len(images), rows * columns):
         raise ModelError(
-            f"token_mask must be bool [{len(images)}, {rows * columns}] "
-            f"({rows} x {columns} tokens an image), not {token_mask.dtype} {list(token_mask.shape)}."
+            f"token_mask must be bool [{len(images)}, {rows * columns}] ({rows} x {columns} "
+            f"tokens an image), not {token_mask.dtype} {list(token_mask.shape)}."
         )
     kernel = encoder.patch_embed.proj.weight
     mask = token_mask.to(kernel.device)

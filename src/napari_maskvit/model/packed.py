@@ -11,7 +11,7 @@ kept positions and no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,6 @@ class Packing:
         self.first_rows = first.to(device)
         self.token_rows = token_rows.to(device)
         self.prefix_rows = prefix_rows.to(device)
-        self.sequence_of_token = sequence_of_token.to(device)
         if padded is None:
             padded = device.type != "cpu"
         self.groups = self._padded_group(first, full) if padded else self._runs(full)
@@ -151,7 +150,10 @@ class Packing:
 
 
 def encode_packed(
-    blocks: Sequence[Any], norm: nn.Module, rows: Tensor, packing: Packing
+    blocks: Iterable[Any],
+    norm: nn.Module,
+    rows: Tensor,
+    packing: Packing,
 ) -> Encoded:
     """Run rows through timm blocks; the last one for the class token alone.
 
@@ -171,12 +173,13 @@ def encode_packed(
     Encoded
         Features and the attention that made them, from one and the same pass.
     """
-    width = blocks[0].attn.qkv.out_features
+    *inner, last = blocks
+    width = last.attn.qkv.out_features
     qkv = rows.new_empty(packing.rows, width)
     mixed = rows.new_empty(packing.rows, width // 3)
-    for block in blocks[:-1]:
+    for block in inner:
         _run_block(block, rows, packing, qkv, mixed)
-    return _run_last_block(blocks[-1], norm, rows, packing)
+    return _run_last_block(last, norm, rows, packing)
 
 
 def _run_block(block: Any, rows: Tensor, packing: Packing, qkv: Tensor, mixed: Tensor) -> None:

@@ -12,11 +12,6 @@ from napari_maskvit.errors import ModelError
 from napari_maskvit.model.config import PositionResize
 
 
-def crop_side(side: int) -> int:
-    """Stored grid side of a level trained on DINO crops of a grid of that side: floor(.875 g)."""
-    return math.floor(0.875 * side)
-
-
 def resize_positions(stored: Tensor, prefix: int, side: int, variant: PositionResize) -> Tensor:
     """Resize position embeddings bicubically (align_corners=False); the prefix stays as it is.
 

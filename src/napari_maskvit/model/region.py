@@ -142,7 +142,7 @@ class RegionTransformer(nn.Module):
                 f"The region transformer reads patch features of width {self.patch_dim}, not "
                 f"{features.shape[1]}: it belongs to another patch encoder."
             )
-        weight = self.phi[0].weight
+        weight = self.cls_token
         with evaluating(self):
             prefix, places = self._embeddings()
             tokens = self.phi(features.to(weight)) + places[0, positions.to(weight.device)]

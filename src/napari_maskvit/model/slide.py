@@ -64,6 +64,7 @@ class SlideTransformer(nn.Module):
         super().__init__()
         dim, dropout = architecture.dim, architecture.dropout
         self.dim = dim
+        self.region_dim = region_dim
         self.position = architecture.position
         self.position_side = architecture.position_side
         self.global_phi = nn.Sequential(nn.Linear(region_dim, dim), nn.ReLU(), nn.Dropout(dropout))
@@ -126,7 +127,19 @@ class SlideTransformer(nn.Module):
         -------
         SlideEncoded
             logits [C] and attention [M, 1].
+
+        Raises
+        ------
+        ModelError
+            If there is no region, or the features are of another width.
         """
+        if not len(features):
+            raise ModelError("No region holds tissue, so there is nothing to make a prediction of.")
+        if features.shape[1] != self.region_dim:
+            raise ModelError(
+                f"The slide transformer reads region features of width {self.region_dim}, not "
+                f"{features.shape[1]}: it belongs to another region transformer."
+            )
         weight = self.classifier.weight
         with evaluating(self):
             logits, attention = self(features.to(weight)[None], coordinates.to(weight.device)[None])

@@ -59,7 +59,7 @@ def _obstacle(vit: nn.Module) -> str | None:
     return next(filter(None, map(_block_obstacle, vit.blocks)), None)
 
 
-def _block_obstacle(block: nn.Module) -> str | None:
+def _block_obstacle(block: Any) -> str | None:
     if type(block) is not Block:
         return f"its blocks are {type(block).__name__}"
     if type(block.attn) is not Attention:
@@ -141,8 +141,4 @@ def encode_tokens(
             prefix = prefix + embedding[:positioned]
     packing = Packing(lengths, vit.num_prefix_tokens, tokens.device)
     rows = vit.norm_pre(packing.join(prefix, tokens))
-    return encode_packed(vit.blocks, _final_norm(vit), rows, packing)
-
-
-def _final_norm(vit: Any) -> nn.Module:
-    return nn.Sequential(vit.norm, vit.fc_norm)
+    return encode_packed(vit.blocks, nn.Sequential(vit.norm, vit.fc_norm), rows, packing)
