@@ -99,6 +99,7 @@ def test_several_windows_at_once(viewer, slide_path, other_slide_path, no_panel,
         assert two.mask_layer not in viewer.layers
     finally:
         second.close()
+    qtbot.wait(100)
     assert two.closed
     assert not one.closed
 

@@ -73,15 +73,25 @@ class AttentionDesk:
         self._engine = threading.Lock()
         self._focus: tuple[float, float] | None = None
         self._picture_seconds = 0.0
+        self._run_next = False
         self._settle = qdebounced(self._update, timeout=SETTLE_MS)
 
     def use_model(self, name: Any) -> None:
         """Load a model in a worker."""
-        from napari_maskvit.model import load_model
+
+        def work() -> Model:
+            from napari_maskvit.model import load_model
+
+            return load_model(name)
 
         self.session.jobs.start(
-            "model", "Loading the model", once(lambda: load_model(name)), on_done=self._take_model
+            "model", "Loading the model", once(work, torch=True), on_done=self._take_model
         )
+
+    def want_model(self) -> None:
+        """Load the default model unless one is there or on its way."""
+        if self.model is None and not self.session.jobs.is_running("model"):
+            self.use_model(None)
 
     def run(self) -> None:
         """Explain the mask as it stands, beginning where one is looking."""
@@ -89,6 +99,10 @@ class AttentionDesk:
         slide.require_spacing()
         if mask.is_empty:
             raise ExplainError("The tissue mask is empty. Find tissue or paint some, then run.")
+        self.want_model()
+        self._run_next = self.session.jobs.is_running("model")
+        if self._run_next:
+            return
         focus, self._focus = self._focus or self._looking_at(), None
         self._start("run", "Running the model", self.options, mask, focus, self._step, self._done)
 
@@ -154,6 +168,7 @@ class AttentionDesk:
     def cancel(self) -> None:
         """Stop every run; what is there so far stays."""
         self._settle.cancel()
+        self._run_next = False
         self.session.jobs.cancel("run")
         self.session.jobs.cancel("plain")
 
@@ -164,6 +179,12 @@ class AttentionDesk:
         self.layers.clear()
         self.explanation = self.reference = None
         self._explainers.clear()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way, or waits for its model."""
+        jobs = self.session.jobs
+        return self._run_next or jobs.is_running("run") or jobs.is_running("plain")
 
     def picture(self) -> Heatmap | None:
         """The heatmap on display."""
@@ -191,11 +212,9 @@ class AttentionDesk:
     def _explainer(self, options: RunOptions) -> Explainer:
         """The explainer for these options, with what it remembers; called in workers."""
         from napari_maskvit.explain import Explainer
-        from napari_maskvit.model import load_model
 
         slide = self.session.need_slide()
-        if self.model is None:
-            self.model = load_model()
+        assert self.model is not None
         key = (slide.identity, slide.spacing, self.model.sha256, options)
         if key not in self._explainers:
             while len(self._explainers) > 1:
@@ -213,6 +232,8 @@ class AttentionDesk:
     def _take_model(self, model: Model) -> None:
         self.model = model
         self.session.model_changed.emit()
+        if self._run_next:
+            self.session.run()
 
     def _step(self, step: Step) -> None:
         if step.explanation is not None:
@@ -221,7 +242,6 @@ class AttentionDesk:
             self.session.progressed.emit(step.progress)
 
     def _show_explanation(self, step: Step) -> None:
-        first = self.explanation is None
         self.explanation = step.explanation
         assert step.explanation is not None
         ready = step.pictures if step.display.values_key == self.display.values_key else {}
@@ -229,8 +249,6 @@ class AttentionDesk:
         self._share_limits()
         if self.comparison is not None:
             self.comparison.arrange(self._outline())
-        if first and self.model is not None:
-            self.session.model_changed.emit()
         self.session.explanation_changed.emit()
 
     def _done(self, step: Step | None) -> None:

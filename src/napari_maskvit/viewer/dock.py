@@ -18,7 +18,6 @@ from napari_maskvit.viewer.parts.links import Links
 from napari_maskvit.viewer.parts.section import Section
 from napari_maskvit.viewer.parts.style import style_sheet
 from napari_maskvit.viewer.session import Session
-from napari_maskvit.viewer.software_gl import keep_triton_out
 
 if TYPE_CHECKING:
     import napari
@@ -49,7 +48,6 @@ class MaskvitWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("maskvit")
-        keep_triton_out()
         self.session = Session.of(napari_viewer)
         self.links = Links()
         self.panels = [make(self.session) for make in _STEPS]

@@ -23,30 +23,34 @@ class Hover:
     """
 
     def __init__(self, session: Session) -> None:
+        from superqt.utils import qdebounced
+
         self.session = session
-        self._telling = False
+        # Not from within napari's own change of its status, which would tell itself again.
+        self._soon = qdebounced(self._tell, timeout=15)
         session.viewer.events.status.connect(self._on_status)
 
     def close(self) -> None:
         """Stop telling."""
+        self._soon.cancel()
         self.session.viewer.events.status.disconnect(self._on_status)
 
     def _on_status(self, event: Any) -> None:
-        if self._telling or self.session.explanation is None:
-            return
-        text = self.describe(self.session.viewer.cursor.position)
+        if self.session.explanation is not None:
+            self._soon()
+
+    def _tell(self) -> None:
+        viewer = self.session.viewer
+        status = viewer.status
+        text = "" if self.session.closed else self.describe(viewer.cursor.position)
         if not text:
             return
-        status = self.session.viewer.status
-        self._telling = True
-        try:
-            if isinstance(status, dict):
-                place = status.get("coordinates", "")
-                self.session.viewer.status = {**status, "coordinates": f"{text}   {place}"}
-            elif str(status) not in ("", "Ready"):
-                self.session.viewer.status = f"{text}   {status}"
-        finally:
-            self._telling = False
+        if isinstance(status, dict):
+            place = str(status.get("coordinates", ""))
+            if not place.startswith(text):
+                viewer.status = {**status, "coordinates": f"{text}   {place}"}
+        elif status and status != "Ready" and not str(status).startswith(text):
+            viewer.status = f"{text}   {status}"
 
     def describe(self, world: Any) -> str:
         """Attention at a world position (y, x), in words; empty off the lattice."""

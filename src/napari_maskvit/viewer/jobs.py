@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 from typing import Any
 
 from napari_maskvit.errors import MaskvitError
+from napari_maskvit.viewer.torch_import import import_torch
 
 Body = Callable[["Job"], Generator[Any, None, Any]]
 
@@ -95,17 +95,23 @@ class Job:
         return True, None
 
     def _step(self, step: Any) -> None:
-        if not self.ended and self._on_step is not None:
-            self._on_step(step)
+        self._hand_over(self._on_step, step)
 
     def _returned(self, outcome: tuple[bool, Any]) -> None:
-        if self.ended:
-            return
         good, value = outcome
-        if not good:
+        if good:
+            self._hand_over(self._on_done, value)
+        else:
             self._failed(value)
-        elif self._on_done is not None:
-            self._on_done(value)
+
+    def _hand_over(self, callback: Callable[[Any], None] | None, value: Any) -> None:
+        # An exception in a slot would end the process.
+        if self.ended or callback is None:
+            return
+        try:
+            callback(value)
+        except Exception as error:
+            self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         if not self.ended and self._on_failed is not None:
@@ -191,18 +197,15 @@ class Jobs:
                 self._on_change(self.words)
 
 
-def once(work: Callable[[], Any]) -> Body:
-    """A body without steps, from a plain function."""
+def once(work: Callable[[], Any], *, torch: bool = False) -> Body:
+    """A body without steps, from a plain function; ``torch`` tells that it will be imported."""
 
     def body(job: Job) -> Generator[Any, None, Any]:
         yield None
-        return None if job.cancelled else work()
+        if job.cancelled:
+            return None
+        if torch:
+            import_torch()
+        return work()
 
     return body
-
-
-def leave_a_core_to_the_window() -> None:
-    """Let torch use all cores but one; call it in the worker, it imports torch."""
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

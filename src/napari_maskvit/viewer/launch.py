@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.session import Session
 
 if TYPE_CHECKING:
@@ -78,24 +79,24 @@ def show_panel(viewer: napari.Viewer) -> Any:
 
 
 def _prepare(session: Session, mask: Any, explanation: Any) -> None:
-    from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
 
     if isinstance(mask, TissueMask):
         session.use_mask(mask)
     elif mask is not None:
         session.load_mask(mask)
-    if explanation is not None:
-        try:
-            loaded = (
-                explanation
-                if isinstance(explanation, Explanation)
-                else Explanation.load(Path(explanation))
-            )
-        except Exception as error:
-            session.fail(error)
-        else:
-            session.attention.take(loaded)
+    if explanation is None:
+        return
+
+    def load() -> Explanation:
+        from napari_maskvit.explain import Explanation
+
+        is_loaded = isinstance(explanation, Explanation)
+        return explanation if is_loaded else Explanation.load(Path(explanation))
+
+    session.jobs.start(
+        "files", "Reading the result", once(load, torch=True), on_done=session.attention.take
+    )
 
 
 def _run_soon(session: Session) -> None:

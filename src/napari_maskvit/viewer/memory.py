@@ -77,7 +77,10 @@ class Memory:
         if not self.is_saved(place):
             raise MaskvitError(f"Nothing is saved in {place}. Save first, or choose its folder.")
         self.session.jobs.start(
-            "files", "Restoring", once(lambda: read_state(place)), on_done=self._restored
+            "files",
+            "Restoring",
+            once(lambda: read_state(place), torch=True),
+            on_done=self._restored,
         )
 
     def _saved(self, folder: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_maskvit.viewer.display import Display
-from napari_maskvit.viewer.jobs import leave_a_core_to_the_window
 from napari_maskvit.viewer.layers import heatmap_for
+from napari_maskvit.viewer.torch_import import import_torch
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explainer, Explanation, Heatmap, Progress
@@ -59,7 +59,7 @@ def run_steps(
     Step or None
         The finished explanation, and the heatmap on display made of it; None once cancelled.
     """
-    leave_a_core_to_the_window()
+    import_torch()
     explainer = make()
     stream = explainer.stream(mask, focus=focus)
     told = pictured = 0.0

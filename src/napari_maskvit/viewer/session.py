@@ -387,7 +387,7 @@ class Session:
     @property
     def running(self) -> bool:
         """Whether the model runs."""
-        return self.jobs.is_running("run") or self.jobs.is_running("plain")
+        return self.attention.is_running
 
     @property
     def default_folder(self) -> Path | None:

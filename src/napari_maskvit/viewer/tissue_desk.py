@@ -166,10 +166,12 @@ class TissueDesk:
         else:
             self.take(found)
             self.pick_tool("brush")
+        self.session.attention.want_model()
 
     def _loaded(self, mask: TissueMask) -> None:
         self.take(mask)
         self.pick_tool("brush")
+        self.session.attention.want_model()
 
     def _changed(self, box: Any) -> None:
         self.session.mask_changed.emit()
