@@ -23,7 +23,7 @@ from napari_maskvit.slide.phantom.spec import Artefact, PhantomSpec, rotation
 
 DUST_PITCH = 130.0
 HAIR = 260.0  # µm, no fibre of dust is longer
-SEEN = 0.02  # optical density from which a place counts as covered
+SEEN = 0.01  # optical density from which a place counts as covered
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Artefacts:
             if item.kind == "fold":
                 crease = _fold(item, key, xs, ys) * (depth > 0)
                 thickness = (1 if thickness is None else thickness) + 1.5 * item.strength * crease
-                mask |= crease > 0.15
+                mask |= crease > SEEN
                 continue
             layer = _DRAW[item.kind](item, key, x, y, xs, ys)
             if not item.over_tissue and item.kind != "coverslip":

@@ -121,7 +121,7 @@ def with_artefact(spec: PhantomSpec, kind: ArtefactKind, **changes: Any) -> Phan
     spec
         The slide.
     kind
-        See `Artefact`.
+        See `Artefact`. Only a shadow may lie over tissue unless `over_tissue` is set.
     **changes
         Fields of `Artefact` to set; the others are drawn from the spec's seed.
     """
@@ -148,6 +148,8 @@ def with_artefact(spec: PhantomSpec, kind: ArtefactKind, **changes: Any) -> Phan
         curvature=rng.uniform(-0.12, 0.12),
         colour=INKS[int(rng.integers(len(INKS)))],
         strength=rng.uniform(0.55, 0.95),
+        # A soft shadow that stopped short of the tissue would leave a white rim around it.
+        over_tissue=kind == "shadow",
     )
     if kind == "coverslip":
         left = bool(rng.random() < 0.5)

@@ -203,6 +203,9 @@ class Painter:
         overlay = self.artefacts.on(xs, ys, tissue.depth)
         if overlay is not None:
             mask |= overlay.mask
+        # A cell between four nodes is covered where one of them is.
+        mask[:, :-1] |= mask[:, 1:]
+        mask[:-1] |= mask[1:]
         nuclei = Nuclei.join(parts) if parts else Nuclei.none()
         return Fields(
             xs, ys, tissue.depth, gland, lumen, look, label,

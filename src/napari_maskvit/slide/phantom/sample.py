@@ -16,15 +16,16 @@ from napari_maskvit.slide.phantom.write import write_phantom
 def sample_spec() -> PhantomSpec:
     """Return what the sample slide shows: three cores, ISUP 3, and common artefacts."""
     spec = biopsy(
-        seed=21,
+        seed=23,
         grade=3,
         cores=3,
-        core_width=600.0,
+        core_width=520.0,
         stain=Stain(hematoxylin=1.0, eosin=0.95, hue=0.0, glass=(242, 242, 246)),
     )
-    for kind in ("pen", "dust", "bubble", "fold"):
+    spec = with_artefact(spec, "pen", size=1500.0, width=230.0, colour=(24, 48, 140))
+    for kind in ("dust", "bubble", "fold", "coverslip"):
         spec = with_artefact(spec, kind)
-    return with_artefact(spec, "coverslip")
+    return spec
 
 
 def cache_folder() -> Path:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from napari_maskvit.errors import SlideError
@@ -31,7 +31,7 @@ Micrometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ISUP_OF_SCORE = {(3, 3): 1, (3, 4): 2, (4, 3): 3, (4, 4): 4, (3, 5): 4, (5, 3): 4}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Lesion:
     """Cancer of one pattern along a part of a core.
 
@@ -53,7 +53,7 @@ class Lesion:
             raise ValueError("a lesion's stop must lie behind its start")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Core:
     """One piece of tissue: a bent strip with rounded, ragged ends.
 
@@ -83,7 +83,7 @@ class Core:
     gland_density: Share = 0.55
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Artefact:
     """Something on the slide that is not tissue (or, for a fold, spoils it).
 
@@ -128,7 +128,7 @@ class Artefact:
     over_tissue: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Stain:
     """How strongly and in which hue a slide is stained, all relative to an ordinary slide.
 
@@ -151,7 +151,7 @@ class Stain:
     glass: Colour = (243, 243, 247)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class PhantomSpec:
     """Everything a phantom slide depends on; the same spec gives the same file, byte for byte.
 

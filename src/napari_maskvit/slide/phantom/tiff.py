@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,19 +49,39 @@ class TileFile:
         description: str,
         big: bool,
     ) -> None:
+        self.path = path
+        self._part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        self.grids = [(math.ceil(h / tile), math.ceil(w / tile)) for h, w in shapes]
+        try:
+            self._outline(shapes, samples, tile, spacings, description, big)
+            self._file = self._part.open("ab")
+        except BaseException:
+            self._part.unlink(missing_ok=True)
+            raise
+        self._offsets = [np.zeros(grid, np.uint64) for grid in self.grids]
+        self._counts = [np.zeros(grid, np.uint32) for grid in self.grids]
+        self._shared: dict[bytes, int] = {}
+
+    def _outline(
+        self,
+        shapes: Sequence[tuple[int, int]],
+        samples: int,
+        tile: int,
+        spacings: Sequence[float],
+        description: str,
+        big: bool,
+    ) -> None:
+        """Write all pages with empty tiles."""
         import tifffile
 
-        self.path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self.grids = [(math.ceil(h / tile), math.ceil(w / tile)) for h, w in shapes]
         rgb: dict[str, Any] = {"photometric": "rgb", "compression": "jpeg"}
         grey: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib"}
         with tifffile.TiffWriter(self._part, bigtiff=big) as writer:
-            for level, ((height, width), spacing) in enumerate(zip(shapes, spacings, strict=True)):
+            for level, (shape, spacing) in enumerate(zip(shapes, spacings, strict=True)):
                 count = self.grids[level][0] * self.grids[level][1]
                 writer.write(
                     _empty(count),
-                    shape=(height, width, 3) if samples == 3 else (height, width),
+                    shape=(*shape, 3) if samples == 3 else shape,
                     dtype=np.uint8,
                     tile=(tile, tile),
                     subfiletype=1 if level else 0,
@@ -71,10 +92,6 @@ class TileFile:
                     metadata=None,
                     **(rgb if samples == 3 else grey),
                 )
-        self._offsets = [np.zeros(grid, np.uint64) for grid in self.grids]
-        self._counts = [np.zeros(grid, np.uint32) for grid in self.grids]
-        self._shared: dict[bytes, int] = {}
-        self._file = self._part.open("ab")
 
     def put(self, level: int, row: int, column: int, data: bytes, *, shared: bool) -> None:
         """Enter an encoded tile; `shared` ones are stored once for all that are equal."""
@@ -123,11 +140,12 @@ class TileFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.close()
-            return
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
 
 
 # Bytes of the TIFF types SHORT, LONG and LONG8.

@@ -17,6 +17,8 @@ from napari_maskvit.slide.phantom.spec import PhantomSpec
 
 LARGEST = 400_000_000  # cells of a raster
 
+Rasters = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]
+
 
 @dataclass(frozen=True)
 class PhantomTruth:
@@ -24,7 +26,8 @@ class PhantomTruth:
 
     Rasters are computed when asked for, from the same geometry as the pixels, and have shape
     (ceil(height / k), ceil(width / k)) where a cell is k = `spacing` / spec.spacing level-0
-    pixels a side; a cell says what lies at its top-left node of the geometry's grid.
+    pixels a side; a cell says what lies at its middle, as exactly as the geometry's grid of about
+    2 µm can say.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ class PhantomTruth:
         spacing
             µm a cell.
         """
-        return self._raster(spacing)[0]
+        return self._raster(spacing)[0].copy()
 
     def tissue(self, spacing: float = 8.0) -> NDArray[np.bool_]:
         """Return where tissue is, lumina inside it included."""
@@ -65,19 +68,29 @@ class PhantomTruth:
 
     def lumina(self, spacing: float = 8.0) -> NDArray[np.bool_]:
         """Return where tissue has a hole that looks like glass."""
-        return self._raster(spacing)[2]
+        return self._raster(spacing)[2].copy()
 
     def artefacts(self, spacing: float = 8.0) -> NDArray[np.bool_]:
         """Return where ink, dust, bubbles, coverslip, shadow, folds or loose cells can be seen."""
-        return self._raster(spacing)[1]
+        return self._raster(spacing)[1].copy()
+
+    @cached_property
+    def _last(self) -> dict[float, Rasters]:
+        return {}
 
     @cached_property
     def _painter(self) -> Painter:
         return Painter(self.spec)
 
-    def _raster(
-        self, spacing: float
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    def _raster(self, spacing: float) -> Rasters:
+        """Labels, artefacts and lumina; those asked for last are kept."""
+        if spacing not in self._last:
+            made = self._made(spacing)
+            self._last.clear()
+            self._last[spacing] = made
+        return self._last[spacing]
+
+    def _made(self, spacing: float) -> Rasters:
         painter = self._painter
         pixels = spacing / self.spec.spacing
         rows, columns = (math.ceil(side / pixels) for side in (self.spec.height, self.spec.width))

@@ -8,6 +8,8 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -100,29 +102,25 @@ class _Writer:
         busy = np.concatenate(
             [self.painter.busy(np.array([row]), np.arange(columns)) for row in range(rows)]
         )
-        self.slide = TileFile(
+        with ExitStack() as stack:
+            self.slide = stack.enter_context(self._slide_file(int(busy.sum())))
+            # Entered last, so that the labels get their name before the slide gets its own.
+            labels = stack.enter_context(self._label_file()) if truth else None
+            pool = stack.enter_context(ThreadPoolExecutor(workers))
+            painted = self._painted(pool, workers, grids, busy)
+            for row, column in np.ndindex(*grids[-1]):
+                self._down(len(grids) - 1, row, column, grids, painted, labels)
+
+    def _slide_file(self, busy: int) -> TileFile:
+        return TileFile(
             self.path,
             self.shapes,
             samples=3,
             tile=TILE,
-            spacings=[self.spec.spacing * SHRINK**k for k in range(len(grids))],
+            spacings=[self.spec.spacing * SHRINK**k for k in range(len(self.shapes))],
             description=self.spec.to_json(),
-            big=int(busy.sum()) * TILE * TILE * 3 > 3_000_000_000,
+            big=busy * TILE * TILE * 3 > 3_000_000_000,
         )
-        with self.slide:
-            labels = self._label_file() if truth else None
-            try:
-                with ThreadPoolExecutor(workers) as pool:
-                    painted = self._painted(pool, workers, grids, busy)
-                    top = len(grids) - 1
-                    for row, column in np.ndindex(*grids[top]):
-                        self._down(top, row, column, grids, painted, labels)
-                if labels is not None:
-                    labels.__exit__(None, None, None)
-            except BaseException as error:
-                if labels is not None:
-                    labels.__exit__(type(error), error, error.__traceback__)
-                raise
 
     def _label_file(self) -> TileFile:
         factor, nodes = self.painter.factor, self.painter.nodes
@@ -149,24 +147,23 @@ class _Writer:
         """Yield all tiles of the finest level in the order in which `_down` asks for them."""
         total, done = int(busy.sum()), 0
         ahead: deque[Future[Painted] | Painted] = deque()
-        for row, column in _depth_first(grids):
-            if busy[row, column]:
-                ahead.append(pool.submit(self._paint, row, column))
-            else:
-                ahead.append(self._plain(row, column))
-            while len(ahead) > 3 * workers:
-                head = ahead.popleft()
-                if isinstance(head, Future):
-                    done += 1
-                    yield head.result()
-                    if self.progress is not None:
-                        self.progress(done, total)
+        order = _depth_first(grids)
+        while True:
+            for row, column in islice(order, 3 * workers - len(ahead)):
+                if busy[row, column]:
+                    ahead.append(pool.submit(self._paint, row, column))
                 else:
-                    yield head
-        for head in ahead:
-            yield head.result() if isinstance(head, Future) else head
-        if self.progress is not None:
-            self.progress(total, total)
+                    ahead.append(self._plain(row, column))
+            if not ahead:
+                return
+            head = ahead.popleft()
+            if not isinstance(head, Future):
+                yield head
+                continue
+            yield head.result()
+            done += 1
+            if self.progress is not None:
+                self.progress(done, total)
 
     def _paint(self, row: int, column: int) -> Painted:
         pixels, labels, _ = self.painter.paint(row, column)
@@ -236,7 +233,8 @@ def level_shapes(width: int, height: int) -> list[tuple[int, int]]:
     """Return (height, width) of the pyramid's levels, finest first."""
     shapes = [(height, width)]
     while max(shapes[-1]) > COARSEST:
-        shapes.append(tuple(math.ceil(side / SHRINK) for side in shapes[-1]))  # type: ignore[arg-type]
+        tall, wide = shapes[-1]
+        shapes.append((math.ceil(tall / SHRINK), math.ceil(wide / SHRINK)))
     return shapes
 
 
