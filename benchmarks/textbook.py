@@ -21,7 +21,7 @@ def dense_features(vit: nn.Module, images: Tensor, token_mask: Tensor) -> Tensor
     states, bias = _embed(vit, images, token_mask)
     for block in vit.blocks:
         states = block(states, attn_mask=bias)
-    return vit.norm(states)[:, 0]
+    return vit.fc_norm(vit.norm(states)[:, 0])
 
 
 @torch.inference_mode()

@@ -131,7 +131,7 @@ def fill(model: Model, tensors: dict[str, Tensor], where: str) -> None:
     Raises
     ------
     ModelError
-        Names what is missing, unknown or of another shape.
+        Names what is missing, unknown, of another shape or not finite.
     """
     wanted = {
         f"{level}.{name}": tensor
@@ -145,6 +145,11 @@ def fill(model: Model, tensors: dict[str, Tensor], where: str) -> None:
             f"{name} is {list(tensors[name].shape)}, not {list(wanted[name].shape)}"
             for name in sorted(wanted.keys() & tensors.keys())
             if tensors[name].shape != wanted[name].shape
+        ),
+        *(
+            f"{name} is not finite"
+            for name, tensor in sorted(tensors.items())
+            if not tensor.isfinite().all()
         ),
     ]
     if complaints:

@@ -46,13 +46,13 @@ class RegionArchitecture(_Facts):
         Register tokens after the class token.
     """
 
-    dim: int = Field(192, gt=0)
-    depth: int = Field(6, gt=0)
-    heads: int = Field(6, gt=0)
-    mlp_ratio: float = Field(4.0, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    registers: int = Field(0, ge=0)
-    position_side: int | None = Field(None, gt=0)
+    dim: int = Field(default=192, gt=0)
+    depth: int = Field(default=6, gt=0)
+    heads: int = Field(default=6, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    registers: int = Field(default=0, ge=0)
+    position_side: int | None = Field(default=None, gt=0)
 
 
 class SlideArchitecture(_Facts):
@@ -66,13 +66,13 @@ class SlideArchitecture(_Facts):
         Rows and columns that a learned encoding knows.
     """
 
-    dim: int = Field(192, gt=0)
-    depth: int = Field(2, ge=0)
-    heads: int = Field(3, gt=0)
-    feedforward: int = Field(192, gt=0)
-    dropout: float = Field(0.25, ge=0, lt=1)
+    dim: int = Field(default=192, gt=0)
+    depth: int = Field(default=2, ge=0)
+    heads: int = Field(default=3, gt=0)
+    feedforward: int = Field(default=192, gt=0)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
     position: Literal["none", "learned-1d", "learned-2d", "sinusoidal-1d", "sinusoidal-2d"] = "none"
-    position_side: int = Field(128, gt=0)
+    position_side: int = Field(default=128, gt=0)
 
 
 class ModelConfig(_Facts):
