@@ -58,12 +58,14 @@ def tissue_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def write_slide(path: Path, side: int = 1024, *, spacing: float | None = SPACING) -> Path:
-    """A tiled TIFF, with resolution tags unless the spacing is None."""
+    """A tiled TIFF of discs 1024 px apart, with resolution tags unless the spacing is None."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    across = max(1, side // 1024)
+    picture = np.tile(tissue_picture(side // across, side // across), (across, across, 1))
     tags = {} if spacing is None else {"resolution": (1e4 / spacing,) * 2, "resolutionunit": 3}
     tifffile.imwrite(
         path,
-        tissue_picture(side, side),
+        picture,
         tile=(256, 256),
         photometric="rgb",
         compression="zlib",

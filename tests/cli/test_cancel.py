@@ -34,8 +34,8 @@ def until_it_runs(terminal: int, deadline: float) -> str:
 def test_signals(number: signal.Signals, code: int, tmp_path: Path, make_slide, bundle) -> None:
     import pty
 
-    slide = make_slide(tmp_path / "large.tif", 8192)
-    TissueMask(np.ones((1024, 1024), np.uint8), 4.0).save(tmp_path / "all.tif")
+    slide = make_slide(tmp_path / "large.tif", 4096)
+    TissueMask(np.ones((512, 512), np.uint8), 4.0).save(tmp_path / "all.tif")
     out = tmp_path / "results"
     ours, theirs = pty.openpty()
     command = ["explain", slide, "-o", out / "large", "--model", bundle]
