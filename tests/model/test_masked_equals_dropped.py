@@ -1,4 +1,4 @@
-"""Dropping background gives what masking it gives: features and attention, in every architecture."""
+"""Dropping background gives what masking it gives, features and attention, in every encoder."""
 
 from __future__ import annotations
 

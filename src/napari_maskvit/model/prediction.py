@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_maskvit.errors import ModelError
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -43,9 +45,19 @@ def decode(config: ModelConfig, logits: ArrayLike) -> Prediction:
 
     Classification: softmax. Regression: clip(round(y), 0, C - 1). Ordinal: sum of
     cumprod(sigmoid > .5). Survival: discrete hazards h, S = cumprod(1 - h), risk = -sum(S).
+
+    Raises
+    ------
+    ModelError
+        If an output is not a finite number.
     """
     assert config.head is not None
     values = np.asarray(logits, np.float64).reshape(-1)
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{config.title!r} answered {values.tolist()}: not finite, so there is no prediction. "
+            "Try precision float32."
+        )
     labels = config.labels
     if config.head == "regression":
         number = float(values[0])
