@@ -28,8 +28,7 @@ def core(tmp_path_factory):
 
 
 @pytest.fixture
-def dock(make_napari_viewer, qtbot):
-    viewer = make_napari_viewer(show=True)
+def dock(viewer, no_panel, qtbot):
     widget = MaskvitWidget(viewer)
     viewer.window.add_dock_widget(widget, name="MaskViT", area="right")
     viewer.window._qt_window.resize(1280, 800)
@@ -37,6 +36,13 @@ def dock(make_napari_viewer, qtbot):
         viewer.window._qt_window.activateWindow()
     qtbot.waitUntil(widget.isVisible)
     return widget
+
+
+def find_tissue(qtbot, dock: MaskvitWidget) -> None:
+    dock.session.find_tissue()
+    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    # With the tissue comes the model; importing torch takes long on a busy machine.
+    qtbot.waitUntil(lambda: dock.session.busy is None, timeout=120_000)
 
 
 def open_all(dock: MaskvitWidget) -> None:
@@ -74,8 +80,7 @@ def test_five_steps_in_the_order_of_the_journey(dock):
 
 def test_a_column_of_300_px_never_scrolls_sideways(dock, core, qtbot):
     dock.session.open(core)
-    dock.session.find_tissue()
-    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    find_tissue(qtbot, dock)
     open_all(dock)
     area: QScrollArea = dock.scroll_area
     assert area.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff
@@ -86,8 +91,7 @@ def test_a_column_of_300_px_never_scrolls_sideways(dock, core, qtbot):
 
 def test_no_text_is_cut_off_at_300_px(dock, core, qtbot):
     dock.session.open(core)
-    dock.session.find_tissue()
-    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    find_tissue(qtbot, dock)
     open_all(dock)
     dock.setParent(None)
     dock.setFixedSize(300, 780)
@@ -106,8 +110,7 @@ def test_no_text_is_cut_off_at_300_px(dock, core, qtbot):
 
 def test_tab_goes_down_the_column_as_one_reads(dock, core, qtbot):
     dock.session.open(core)
-    dock.session.find_tissue()
-    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    find_tissue(qtbot, dock)
     open_all(dock)
     qtbot.wait(50)
     stops = tab_stops(dock)
@@ -133,8 +136,7 @@ def test_steps_open_as_the_journey_goes_on(dock, core, qtbot):
     assert opened() == ["slide"]
     dock.session.open(core)
     assert opened() == ["slide", "tissue"]
-    dock.session.find_tissue()
-    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    find_tissue(qtbot, dock)
     assert opened() == ["slide", "tissue", "attention"]
 
 

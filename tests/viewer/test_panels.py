@@ -38,12 +38,12 @@ def core(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def dock(make_napari_viewer, qtbot):
-    viewer = make_napari_viewer(show=True)
+def dock(viewer, no_panel, qtbot):
     widget = MaskvitWidget(viewer)
     viewer.window.add_dock_widget(widget, name="MaskViT", area="right")
     viewer.window._qt_window.resize(1280, 800)
-    viewer.window._qt_window.activateWindow()
+    with qtbot.waitActive(viewer.window._qt_window):
+        viewer.window._qt_window.activateWindow()
     qtbot.waitUntil(widget.isVisible)
     return widget
 
@@ -89,6 +89,8 @@ def said(widget: QWidget) -> str:
 def find_tissue(qtbot, dock: MaskvitWidget) -> None:
     click(qtbot, step(dock, "tissue").find_button)
     qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=20_000)
+    # With the tissue comes the model; importing torch takes long on a busy machine.
+    qtbot.waitUntil(lambda: dock.session.busy is None, timeout=120_000)
 
 
 # ---- slide

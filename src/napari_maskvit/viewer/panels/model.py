@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
 from napari_maskvit.viewer.parts.fold import Fold
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from napari_maskvit.model import Model, ModelConfig
     from napari_maskvit.viewer.session import Session
 
-_NOT_LISTED = "Models are listed once a slide of known spacing is open."
-_PIXELS_FIRST_MS = 800
+_NOT_LISTED = "Models are listed once the tissue is found."
 LEVELS = ("patch", "region", "slide")
 _MASKED = {
     "patch": "Drop background tokens inside a patch",
@@ -63,14 +61,11 @@ class ModelPanel(Panel):
             "Use a bundle of your own: config.json, weights in safetensors, a model card",
             self._open,
         )
+        self.card: _Card | None = None
         self.about = wrapped()
         self.sizes = muted()
         self.warnings = Warnings()
         self.options = _Options(self.session)
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_PIXELS_FIRST_MS)
-        self._soon.timeout.connect(self._load)
         self.advanced = Fold("Advanced", self.options)
         for widget in (
             row(self.models, self.card_button),
@@ -86,7 +81,6 @@ class ModelPanel(Panel):
         """Hear what this step shows."""
         session = self.session
         self.links.connect(session.model_changed, self.refresh)
-        self.links.connect(session.slide_changed, self._load_soon)
         self.links.connect(session.options_changed, self.options.refresh)
         self.links.connect(session.busy_changed, self.refresh)
 
@@ -125,27 +119,16 @@ class ModelPanel(Panel):
             self.models, None if options else "The models are not listed yet: open a slide first."
         )
 
-    def _load_soon(self) -> None:
-        # The slide's first pixels come first: loading a model imports torch.
-        if reasons.measure(self.session) is None and self.session.model is None:
-            self._soon.start()
-
-    def _load(self) -> None:
-        session = self.session
-        if session.closed or session.model is not None or reasons.measure(session) is not None:
-            return
-        if not session.jobs.is_running("model"):
-            session.use_model()
-
-    def release(self) -> None:
-        """Hear nothing any more, and load nothing."""
-        super().release()
-        self._soon.stop()
-
     def _show_card(self) -> None:
         model = self.session.model
-        if model is not None:
-            _Card(model, self).show()
+        if model is None:
+            return
+        self.card = _Card(model, self)
+        self.card.destroyed.connect(self._forget_card)
+        self.card.show()
+
+    def _forget_card(self) -> None:
+        self.card = None
 
     def _open(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Open a model folder")
