@@ -116,6 +116,8 @@ class AttentionDesk:
         elif self.comparison is None:
             self.comparison = SideBySide(self.session.viewer, self.session.slide_layer)
             self.comparison.arrange(self._outline())
+            self.layers.set_titles(True)
+            self.plain.set_titles(True)
             if self.reference is not None:
                 self._show_reference(Step(None, self.reference))
             self._run_plain()
@@ -290,11 +292,12 @@ class AttentionDesk:
         ready = step.pictures if step.display.values_key == self.display.values_key else {}
         self.plain.explain(step.explanation, self.display, ready)
         self._share_limits()
-        self.comparison.arrange(self._outline(), self.plain.layers.values())
+        self.comparison.arrange(self._outline(), self.plain.in_order)
 
     def _end_comparison(self) -> None:
         if self.comparison is None:
             return
+        self.layers.set_titles(False)
         self.plain.clear()
         self.comparison.close()
         self.comparison = None
@@ -347,7 +350,7 @@ class AttentionDesk:
                 self._share_limits()
                 self.session.display_changed.emit(display)
 
-        self.session.jobs.start("picture", "Drawing", once(work), on_done=done)
+        self.session.jobs.start("picture", "", once(work), on_done=done)
 
     def _level(self) -> str | None:
         levels = self.explanation.heatmap_levels if self.explanation else ()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.viewer.layers import TAG, insert_quietly, remove
+from napari_maskvit.viewer.marks import outline_only
 
 if TYPE_CHECKING:
     import napari
@@ -86,7 +87,7 @@ class SideBySide:
             list(outline.data),
             multiscale=True,
             name=f"{outline.name} (plain)",
-            colormap=outline.colormap,
+            colormap=outline_only(),
             opacity=outline.opacity,
             scale=outline.scale,
             translate=outline.translate,

@@ -24,7 +24,7 @@ class Job:
     Parameters
     ----------
     words
-        What is going on, for people: "Finding tissue".
+        What is going on, for people: "Finding tissue". Empty for what nobody needs to know.
     body
         Called with this job in the worker thread; yields steps and returns the result.
     on_step, on_done, on_failed, on_end
@@ -181,8 +181,8 @@ class Jobs:
 
     @property
     def words(self) -> str | None:
-        """What the latest job is doing."""
-        return next((job.words for job in reversed(self._running.values())), None)
+        """What the latest job is doing; None at rest."""
+        return next((job.words for job in reversed(self._running.values()) if job.words), None)
 
     def close(self) -> None:
         """Stop everything, for good."""

@@ -112,6 +112,7 @@ class HeatmapLayers:
         self.limits: dict[str, tuple[float, float]] = {}
         self._explanation: Explanation | None = None
         self._display = Display()
+        self.titled = False
         self._applying = False
 
     def explain(
@@ -135,6 +136,12 @@ class HeatmapLayers:
         self._display = display
         self._paint()
 
+    def set_titles(self, on: bool) -> None:
+        """Write the layers' names into the view, to tell two views apart."""
+        self.titled = on
+        for layer in self.layers.values():
+            _title(layer, on)
+
     def clear(self) -> None:
         """Take the layers away."""
         remove(self.viewer, list(self.layers.values()))
@@ -154,6 +161,11 @@ class HeatmapLayers:
         layer = self.layers.get(level)
         if layer is not None:
             _set_limits(layer, limits)
+
+    @property
+    def in_order(self) -> list[Any]:
+        """The layers, lowest first."""
+        return [self.layers[level] for level in LEVELS if level in self.layers]
 
     @property
     def current_level(self) -> str | None:
@@ -178,16 +190,22 @@ class HeatmapLayers:
             visible=False,
             **geometry(attention.step, explanation.slide_spacing),
         )
-        insert_quietly(self.viewer, self._place(), layer)
+        insert_quietly(self.viewer, self._place(level), layer)
         layer.events.visible.connect(self._on_eye)
+        _title(layer, self.titled)
         return layer
 
-    def _place(self) -> int:
-        """Above the slide and the mask's fill, under the outline."""
-        for index, layer in enumerate(self.viewer.layers):
-            if kind_of(layer) == "outline":
-                return index
-        return len(self.viewer.layers)
+    def _place(self, level: str) -> int:
+        """Above the slide, the mask's fill and the levels before it; under the outline."""
+        below = LEVELS[: LEVELS.index(level)]
+        mine = [self.layers[name] for name in below if self.layers.get(name) in self.viewer.layers]
+        if mine:
+            return max(self.viewer.layers.index(layer) for layer in mine) + 1
+        above = [layer for layer in self.layers.values() if layer in self.viewer.layers]
+        if above:
+            return min(self.viewer.layers.index(layer) for layer in above)
+        kinds = [kind_of(layer) for layer in self.viewer.layers]
+        return kinds.index("outline") if "outline" in kinds else len(kinds)
 
     def _paint(self) -> None:
         self._applying = True
@@ -239,6 +257,12 @@ def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatm
         gamma=display.gamma,
         combine=display.combine,
     )
+
+
+def _title(layer: Any, on: bool) -> None:
+    layer.name_overlay.visible = on
+    layer.name_overlay.box = on
+    layer.name_overlay.position = "top_left"
 
 
 def _set_limits(layer: Any, limits: tuple[float, float]) -> None:

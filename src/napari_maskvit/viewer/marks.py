@@ -36,7 +36,6 @@ class Marks:
 
     def __init__(self, shape: tuple[int, ...], place: dict[str, Any]) -> None:
         from napari.layers import Labels
-        from napari.utils.colormaps import DirectLabelColormap
 
         depth = max(1, int(np.ceil(np.log2(max(*shape, COARSEST) / COARSEST))))
         # Whole multiples, or napari would stretch the coarser levels by a fraction of a pixel.
@@ -44,12 +43,11 @@ class Marks:
         self.levels = [
             np.zeros((rows >> level, columns >> level), np.uint8) for level in range(depth + 1)
         ]
-        clear = (0.0, 0.0, 0.0, 0.0)
         self.layer = Labels(
             self.levels,
             multiscale=True,
             name="outline and corrections",
-            colormap=DirectLabelColormap(color_dict={None: clear, 0: clear, **COLOURS}),
+            colormap=_colormap(COLOURS),
             opacity=0.9,
             metadata={TAG: {"kind": "outline"}},
             **place,
@@ -73,6 +71,18 @@ class Marks:
             )
             coarse[rows, columns] = _pooled(fine, rows, columns)
         self.layer.refresh(extent=False)
+
+
+def outline_only() -> Any:
+    """The marks' colormap with everything but the outline left out."""
+    return _colormap({OUTLINE: COLOURS[OUTLINE]})
+
+
+def _colormap(colours: dict[int, tuple[float, ...]]) -> Any:
+    from napari.utils.colormaps import DirectLabelColormap
+
+    clear = (0.0, 0.0, 0.0, 0.0)
+    return DirectLabelColormap(color_dict={None: clear, 0: clear, **colours})
 
 
 def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
