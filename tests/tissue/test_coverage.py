@@ -162,9 +162,9 @@ def test_nearly_full_and_nearly_empty_squares_are_told_apart_from_full_and_empty
 def test_a_large_mask_takes_well_under_a_second():
     array = (np.random.default_rng(3).random((6250, 6250)) < 0.3).astype(np.uint8)
     mask = TissueMask(array, 4.0)
-    began = time.perf_counter()
+    began = time.process_time()
     shares = mask.coverage(0, 0, 8, 3125, 3125)
-    assert time.perf_counter() - began < 3  # 0.3 s on an idle machine
+    assert time.process_time() - began < 2  # 0.3 s on an idle machine
     np.testing.assert_array_equal(
         shares, array.reshape(3125, 2, 3125, 2).mean(axis=(1, 3), dtype=np.float32)
     )

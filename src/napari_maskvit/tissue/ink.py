@@ -1,7 +1,8 @@
 """Ink and other black or painted things, told from stained tissue by hue and by smoothness.
 
 Stained tissue is never smooth: over 36 µm the optical density of haematoxylin and eosin varies by
-an eighth of its mean or more, even in the blandest stroma; a pen stroke by a few hundredths.
+an eighth of its mean or more, even in the blandest stroma; a pen stroke by a few hundredths. And
+tissue holds two dyes whose shares vary from place to place, a stroke one.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ def _kinds(
     scarlet = (depth > 0.5) & (warm > 0.6 * depth) & (rough < 0.12)
     yield _pieces(scarlet, _SMALLEST_UM2, spacing), reddish
 
-    # Pink, violet: a colour that tissue could have, but smooth throughout. In a shadow the density
-    # is smoother than the stain, in pale tissue the other way round.
+    # Pink, violet: a colour that tissue could have, but smooth throughout (in a shadow the density
+    # is smoother than the stain, in pale tissue the other way round), or streaky of a single dye.
     roughest = np.maximum(rough, _roughness(stain, spacing))
-    strokes = _strokes((stain > 0.25) & (roughest < 0.05), spacing)
-    yield strokes, (stain > 0.02) & (roughest < 0.06)
+    dyes = _deviation(red / (3 * mean + 0.02), spacing)[1]
+    strokes = _strokes((stain > 0.25) & ((roughest < 0.05) | (dyes < 0.005)), spacing)
+    yield strokes, (stain > 0.02) & ((roughest < 0.06) | (dyes < 0.006))
 
 
 def _strokes(smooth: Mask, spacing: float) -> Mask:
@@ -89,12 +91,18 @@ def _strokes(smooth: Mask, spacing: float) -> Mask:
 
 
 def _roughness(values: NDArray[np.float32], spacing: float) -> NDArray[np.float32]:
-    """Standard deviation over mean in a window of 36 µm, at least 5 pixels."""
+    mean, deviation = _deviation(values, spacing)
+    return deviation / (mean + np.float32(0.01))
+
+
+def _deviation(
+    values: NDArray[np.float32], spacing: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation in a window of 36 µm, at least 5 pixels."""
     size = max(5, int(_WINDOW_UM / spacing) | 1)
     mean = ndimage.uniform_filter(values, size)
     square = ndimage.uniform_filter(values * values, size)
-    rough: NDArray[np.float32] = np.sqrt(np.maximum(square - mean * mean, 0)) / (mean + 0.01)
-    return rough
+    return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
 
 def _pieces(where: Mask, smallest_um2: float, spacing: float) -> Mask:

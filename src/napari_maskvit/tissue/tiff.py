@@ -26,7 +26,7 @@ def write(mask: TissueMask, path: Path) -> None:
         photometric="palette",
         colormap=palette().T.astype(np.uint16) * 257,
         tile=(512, 512),
-        compression="deflate",
+        compression="adobe_deflate",
         resolution=(per_centimetre, per_centimetre),
         resolutionunit="CENTIMETER",
         # Resolution is a ratio of whole numbers; the description holds the spacing exactly.
@@ -59,7 +59,9 @@ def read(path: Path) -> Picture:
             spacing = exact or _resolution(page)
             if spacing is not None:
                 spacing *= _plane(series)[0] / _plane(levels[0])[0]
-            pixels = np.squeeze(levels[0].asarray())
+            pixels = levels[0].asarray()
+            if levels[0].axes == "SYX":
+                pixels = np.moveaxis(pixels, 0, 2)
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not ours:
                 pixels = pixels.max(initial=1) - pixels
             return Picture(pixels, spacing, ours)
