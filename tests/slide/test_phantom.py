@@ -23,7 +23,8 @@ from napari_maskvit.slide.phantom import (
     with_artefact,
     write_phantom,
 )
-from napari_maskvit.slide.phantom.painter import TILE, Painter
+from napari_maskvit.slide.phantom.fields import TILE
+from napari_maskvit.slide.phantom.painter import Painter
 from napari_maskvit.slide.phantom.write import level_shapes
 
 SMALL = PhantomSpec(

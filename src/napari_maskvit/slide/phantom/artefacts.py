@@ -223,7 +223,7 @@ def _coverslip(
     smear = 0.25 * np.exp(-np.abs(scaled) / 6) * (0.5 + 0.5 * line_noise(along, 220.0, key + 2))
     layer = item.strength * (line + smear) * (np.abs(across) < 3 * item.width)
     layer = layer + _grey(item) * (across < 0)
-    return np.asarray(layer * np.array([1.0, 0.99, 0.97], np.float32)[:, None, None], np.float32)
+    return np.asarray(np.stack([layer] * 3), np.float32)
 
 
 def _shadow(item: Artefact, key: int, x: Doubles, y: Doubles, xs: Doubles, ys: Doubles) -> Floats:

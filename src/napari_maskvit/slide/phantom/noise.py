@@ -24,7 +24,7 @@ def hashed(i: Ints, j: Ints, key: int) -> NDArray[np.uint32]:
     """Mix two integer lattice coordinates and a key into 32 bits (shapes broadcast)."""
     a = (i & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x9E3779B1)
     b = (j & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x85EBCA77)
-    h = (a ^ np.uint32(key)) + np.uint32(0x165667B1)
+    h = (a ^ np.uint32(key & 0xFFFFFFFF)) + np.uint32(0x165667B1)
     h = (h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
     h = (h ^ (h >> np.uint32(13))) + b
     h = (h ^ (h >> np.uint32(16))) * np.uint32(0x297A2D39)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_maskvit.errors import SlideError
-from napari_maskvit.slide.phantom.painter import TILE, Painter
+from napari_maskvit.slide.phantom.fields import TILE, Ground
 from napari_maskvit.slide.phantom.spec import PhantomSpec
 
 LARGEST = 400_000_000  # cells of a raster
@@ -79,8 +79,8 @@ class PhantomTruth:
         return {}
 
     @cached_property
-    def _painter(self) -> Painter:
-        return Painter(self.spec)
+    def _ground(self) -> Ground:
+        return Ground(self.spec)
 
     def _raster(self, spacing: float) -> Rasters:
         """Labels, artefacts and lumina; those asked for last are kept."""
@@ -91,7 +91,7 @@ class PhantomTruth:
         return self._last[spacing]
 
     def _made(self, spacing: float) -> Rasters:
-        painter = self._painter
+        ground = self._ground
         pixels = spacing / self.spec.spacing
         rows, columns = (math.ceil(side / pixels) for side in (self.spec.height, self.spec.width))
         if spacing <= 0 or rows * columns > LARGEST:
@@ -103,22 +103,19 @@ class PhantomTruth:
         artefacts = np.zeros((rows, columns), bool)
         lumina = np.zeros((rows, columns), bool)
         y, x = (((np.arange(n) + 0.5) * pixels).astype(np.int64) for n in (rows, columns))
-        inner = slice(painter.margin, painter.margin + painter.nodes)
         side = np.arange(math.ceil(self.spec.width / TILE))
         for row in range(math.ceil(self.spec.height / TILE)):
             down = slice(*np.searchsorted(y, (row * TILE, (row + 1) * TILE)))
-            for column in np.flatnonzero(painter.busy(np.array([row]), side)[0]).tolist():
+            for column in np.flatnonzero(ground.busy(np.array([row]), side)[0]).tolist():
                 across = slice(*np.searchsorted(x, (column * TILE, (column + 1) * TILE)))
-                fields = painter.fields(row, column)
+                fields = ground.fields(row, column)
                 pick = np.ix_(
-                    (y[down] - row * TILE) // painter.factor,
-                    (x[across] - column * TILE) // painter.factor,
+                    (y[down] - row * TILE) // ground.factor,
+                    (x[across] - column * TILE) // ground.factor,
                 )
-                here = fields.label[inner, inner][pick]
-                labels[down, across] = here
-                artefacts[down, across] = fields.mask[inner, inner][pick]
-                hole = (fields.lumen > 0) & (fields.gland > 0)
-                lumina[down, across] = hole[inner, inner][pick] & (here > 0)
+                labels[down, across] = fields.labels[pick]
+                artefacts[down, across] = fields.artefacts[pick]
+                lumina[down, across] = fields.lumina[pick]
         return labels, artefacts, lumina
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_maskvit.errors import SlideError
-from napari_maskvit.slide.phantom.painter import TILE, Painter
+from napari_maskvit.slide.phantom.fields import TILE
+from napari_maskvit.slide.phantom.painter import Painter
 from napari_maskvit.slide.phantom.spec import PhantomSpec
 from napari_maskvit.slide.phantom.tiff import TileFile
 from napari_maskvit.slide.phantom.truth import PhantomTruth, labels_path
@@ -100,7 +101,7 @@ class _Writer:
         grids = [(math.ceil(h / TILE), math.ceil(w / TILE)) for h, w in self.shapes]
         rows, columns = grids[0]
         busy = np.concatenate(
-            [self.painter.busy(np.array([row]), np.arange(columns)) for row in range(rows)]
+            [self.painter.ground.busy(np.array([row]), np.arange(columns)) for row in range(rows)]
         )
         with ExitStack() as stack:
             self.slide = stack.enter_context(self._slide_file(int(busy.sum())))
@@ -123,14 +124,14 @@ class _Writer:
         )
 
     def _label_file(self) -> TileFile:
-        factor, nodes = self.painter.factor, self.painter.nodes
+        factor, nodes = self.painter.ground.factor, self.painter.ground.nodes
         shape = math.ceil(self.spec.height / factor), math.ceil(self.spec.width / factor)
         return TileFile(
             labels_path(self.path),
             [shape],
             samples=1,
             tile=nodes,
-            spacings=[self.painter.step],
+            spacings=[self.painter.ground.step],
             description="0 background, 1 stroma, 2 benign gland, 3 to 5 Gleason-like pattern",
             big=False,
         )
@@ -160,10 +161,10 @@ class _Writer:
             if not isinstance(head, Future):
                 yield head
                 continue
-            yield head.result()
-            done += 1
+            made, done = head.result(), done + 1
             if self.progress is not None:
                 self.progress(done, total)
+            yield made
 
     def _paint(self, row: int, column: int) -> Painted:
         pixels, labels, _ = self.painter.paint(row, column)
@@ -177,7 +178,7 @@ class _Writer:
         return pixels, _jpeg(pixels), labels if labels.any() else None
 
     def _plain(self, row: int, column: int) -> Painted:
-        colour = self.painter.even(row, column)
+        colour = self.painter.ground.even(row, column)
         return self._paint(row, column) if colour is None else (colour, self._flat(colour), None)
 
     def _flat(self, colour: Even) -> bytes:
@@ -226,7 +227,7 @@ class _Writer:
         return pixels
 
     def _no_label(self) -> NDArray[np.uint8]:
-        return np.zeros((self.painter.nodes, self.painter.nodes), np.uint8)
+        return np.zeros((self.painter.ground.nodes,) * 2, np.uint8)
 
 
 def level_shapes(width: int, height: int) -> list[tuple[int, int]]:
