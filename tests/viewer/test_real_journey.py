@@ -1,0 +1,68 @@
+"""The first minutes with a real slide in a real window: open, find, correct, run, look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.window
+
+REAL = [
+    "data/slides/CMU-1-Small-Region.svs",
+    *(
+        f"data/sicapv2/cores/{core}.tif"
+        for core in (
+            "16B0023613_3",
+            "16B0023614_2",
+            "16B0026795_10",
+            "16B0027040_10",
+            "16B0027040_12",
+            "16B0027040_14",
+            "17B0018428_2",
+            "17B0019359_1",
+            "17B0021010_0",
+            "18B0006622E_0",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("name", REAL, ids=lambda name: Path(name).stem)
+def test_from_file_to_attention(name, shared, viewer, no_panel, hand, settle):
+    from napari_maskvit.viewer.session import Session
+
+    said = []
+    session = Session.of(viewer)
+    session.failed.connect(said.append)
+    viewer.open(str(shared / name), plugin="napari-maskvit")
+    session.find_tissue()
+    settle(session)
+    assert 0.02 < session.tissue_share < 0.9
+    assert session.tissue_mm2 > 0.1
+
+    # A stroke of the eraser right through the middle of the tissue.
+    rows, columns = np.nonzero(session.mask.tissue)
+    middle = len(rows) // 2
+    y, x = (float(one[middle]) * session.mask.spacing for one in (rows, columns))
+    before = session.tissue_mm2
+    session.pick_tool("eraser")
+    session.brush_um = 60.0
+    hand.drag([(y, x - 40), (y, x + 40)])
+    settle(session)
+    assert session.tissue_mm2 < before
+    assert session.corrections.removed_mm2 == pytest.approx(before - session.tissue_mm2, abs=1e-3)
+
+    session.use_model()
+    settle(session)
+    session.run()
+    settle(session, timeout=300_000)
+    assert said == []
+    explanation = session.explanation
+    assert explanation.complete
+    assert explanation.statistics.background_mass == {"patch": 0.0}
+    layer = viewer.layers["attention: patch"]
+    covered = session.mask.coverage(0, 0, layer.scale[0], *layer.data.shape) > 0
+    np.testing.assert_array_equal(np.isfinite(layer.data), covered)
+    assert np.nanmax(layer.data) > 0.9
