@@ -96,7 +96,7 @@ def load_bundle(path: str | Path) -> Model:
         )
     card = path / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {config.title}\n"
-    model = build_model(config, text, sha256=sha256)
+    model = build_model(config, text, sha256=sha256, empty=True)
     fill(model, tensors, where=str(path))
     return Model(config, text, sha256, model.patch, model.region, model.slide, path=path.resolve())
 
@@ -170,7 +170,9 @@ def fill(model: Model, tensors: dict[str, Tensor], where: str) -> None:
 
 
 def _fill_module(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    # Assigned and not copied: a module that was made empty gets its only weights here.
+    floats = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+    module.load_state_dict(floats, assign=True)
 
 
 def file_sha256(path: Path) -> str:

@@ -1,145 +1,145 @@
-"""Published encoders on the Hugging Face hub, loaded through timm.
-
-Their licences differ and several ask for consent on the hub first; nothing of them is shipped.
-"""
+"""Encoders from the Hugging Face hub, in timm's layout or in that of `transformers`."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-import timm
+import timm.models._hub as timm_hub
 import torch
-from timm.data import resolve_model_data_config
-from timm.layers import SwiGLUPacked
-from torch import nn
+from timm.models.vision_transformer import checkpoint_filter_fn
+from torch import Tensor, nn
 
 from napari_maskvit.errors import ModelError
+from napari_maskvit.model.bundle import fill
 from napari_maskvit.model.config import ModelConfig, PatchArchitecture
-from napari_maskvit.model.model import Model
-from napari_maskvit.model.patch import PatchTransformer
+from napari_maskvit.model.dinov2_names import to_timm
+from napari_maskvit.model.encoders import KNOWN, Encoder, config_for, encoder_for
+from napari_maskvit.model.importing import read_checkpoint
+from napari_maskvit.model.model import Model, build_model
+from napari_maskvit.model.position import resize_positions
 
 PREFIX = "hf-hub:"
-_SPACING = 0.5
-_PATCH_PX = 224
-_PATCHES_PER_SIDE = 8
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_NOT_OURS = ("img_size", "num_classes", "in_chans", "pretrained")
 
-_GATED_MLP: dict[str, Any] = {"mlp_layer": SwiGLUPacked, "act_layer": torch.nn.SiLU}
-
-# Arguments as the model pages state them: the hub's own configs leave them out.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "MahmoodLab/UNI": {"init_values": 1e-5},
-    "MahmoodLab/UNI2-h": {
-        "patch_size": 14,
-        "depth": 24,
-        "num_heads": 24,
-        "init_values": 1e-5,
-        "embed_dim": 1536,
-        "mlp_ratio": 2.66667 * 2,
-        "no_embed_class": True,
-        "reg_tokens": 8,
-        **_GATED_MLP,
-    },
-    "paige-ai/Virchow2": _GATED_MLP,
-    "bioptimus/H-optimus-0": {"init_values": 1e-5},
-    "bioptimus/H-optimus-1": {"init_values": 1e-5},
-}
-
-# name: (repository, title, token side in px, training data, licence)
-_KNOWN = {
-    "prost40m": (
-        "waticlems/Prost40M",
-        "Prost40M (ViT-S/14)",
-        14,
-        "40 million patches of prostate biopsies",
-        "Apache-2.0",
-    ),
-    "uni": ("MahmoodLab/UNI", "UNI (ViT-L/16)", 16, "100 million patches", "CC-BY-NC-ND-4.0"),
-    "uni2-h": (
-        "MahmoodLab/UNI2-h",
-        "UNI 2 (ViT-H/14)",
-        14,
-        "200 million patches",
-        "CC-BY-NC-ND-4.0",
-    ),
-    "virchow2": (
-        "paige-ai/Virchow2",
-        "Virchow2 (ViT-H/14)",
-        14,
-        "patches of 3.1 million slides",
-        "CC-BY-NC-ND-4.0",
-    ),
-    "h-optimus-0": (
-        "bioptimus/H-optimus-0",
-        "H-optimus-0 (ViT-g/14)",
-        14,
-        "patches of 500,000 slides",
-        "Apache-2.0",
-    ),
-    "h-optimus-1": (
-        "bioptimus/H-optimus-1",
-        "H-optimus-1 (ViT-g/14)",
-        14,
-        "patches of over 1 million slides",
-        "CC-BY-NC-ND-4.0",
-    ),
-    "prov-gigapath": (
-        "prov-gigapath/prov-gigapath",
-        "Prov-GigaPath (ViT-g/16)",
-        16,
-        "1.3 billion patches of 171,189 slides",
-        "Apache-2.0",
-    ),
-}
+Fetch = Callable[[str], Path]
+"""From a file's name in a repository to where it lies here."""
 
 
 def known_encoders() -> tuple[ModelConfig, ...]:
     """Configs of the encoders that are known by name; nothing is downloaded."""
-    return tuple(_config(name, repository) for name, (repository, *_) in _KNOWN.items())
+    return tuple(config_for(encoder) for encoder in KNOWN)
 
 
 def repository_of(name: str) -> str | None:
     """The hub repository behind a known name or an ``hf-hub:`` address; None for other names."""
     if name.startswith(PREFIX):
         return name.removeprefix(PREFIX)
-    return _KNOWN[name][0] if name in _KNOWN else None
+    return next((encoder.repository for encoder in KNOWN if encoder.name == name), None)
 
 
 def load_encoder(repository: str) -> Model:
     """Load an encoder from the hub, or from the hub's local cache.
 
+    Parameters
+    ----------
+    repository
+        "OWNER/NAME", or "OWNER/NAME@REVISION".
+
     Raises
     ------
     ModelError
-        If it cannot be reached or is not a Vision Transformer that can be masked.
+        If it cannot be reached, its weights do not fit, or it cannot be masked.
     """
+
+    def fetch(file: str) -> Path:
+        try:
+            return Path(timm_hub.download_from_hf(repository, file))
+        except Exception as error:
+            raise ModelError(
+                f"{file} of {repository!r} cannot be had from the Hugging Face hub: "
+                f"{_first_line(error)}. Check the name, the connection, and whether its page asks "
+                "for consent (then log in with `hf auth login`)."
+            ) from error
+
+    facts = _read_json(fetch("config.json"))
+    encoder = encoder_for(repository)
+    weights = _fetch_weights(fetch)
+    if "architecture" in facts:
+        config, tensors = _from_timm(encoder, facts, read_checkpoint(weights), str(weights))
+    else:
+        config, tensors = _from_transformers(encoder, facts, weights, fetch)
+    model = build_model(config, _card(config), empty=True)
+    tensors = checkpoint_filter_fn(tensors, model.patch.vit)
+    fill(model, {f"patch.{name}": one for name, one in tensors.items()}, where=repository)
+    return Model(config, model.card, state_sha256(model.patch.vit), model.patch)
+
+
+def _fetch_weights(fetch: Fetch) -> Path:
     try:
-        vit = timm.create_model(
-            PREFIX + repository,
-            pretrained=True,
-            num_classes=0,
-            img_size=_PATCH_PX,
-            **_OPTIONS.get(repository, {}),
-        )
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        return fetch(_WEIGHTS[0])
+    except ModelError as error:
+        try:
+            return fetch(_WEIGHTS[1])
+        except ModelError:
+            raise error from error.__cause__
+
+
+def _from_timm(
+    encoder: Encoder, facts: Mapping[str, Any], tensors: dict[str, Tensor], where: str
+) -> tuple[ModelConfig, dict[str, Tensor]]:
+    pretrained = facts.get("pretrained_cfg", facts)
+    options = {**facts.get("model_args", {}), **encoder.options}
+    options = {name: value for name, value in options.items() if name not in _NOT_OURS}
+    kernel = tensors.get("patch_embed.proj.weight")
+    if kernel is None:
+        raise ModelError(f"{where} holds no Vision Transformer: patch_embed.proj is missing.")
+    config = config_for(
+        encoder,
+        token_px=kernel.shape[-1],
+        patch_px=_patch_px(pretrained, kernel.shape[-1]),
+        patch=PatchArchitecture(name=facts["architecture"], options=options),
+        mean=tuple(pretrained.get("mean", encoder.mean)),
+        std=tuple(pretrained.get("std", encoder.std)),
+    )
+    return config, tensors
+
+
+def _patch_px(pretrained: Mapping[str, Any], token_px: int) -> int:
+    """The input size that its page states, where whole tokens fill it."""
+    side = int(pretrained.get("input_size", (3, 224, 224))[-1])
+    return side if side % token_px == 0 else side // token_px * token_px
+
+
+def _from_transformers(
+    encoder: Encoder, facts: Mapping[str, Any], weights: Path, fetch: Fetch
+) -> tuple[ModelConfig, dict[str, Tensor]]:
+    if "num_attention_heads" not in facts:
         raise ModelError(
-            f"The encoder {repository!r} cannot be loaded from the Hugging Face hub: "
-            f"{_first_line(error)}. Check the name, the connection, and whether its page asks for "
-            "consent (then log in with `hf auth login`)."
-        ) from error
-    data = resolve_model_data_config(vit)
-    patch = PatchTransformer(vit, tuple(data["mean"]), tuple(data["std"]))
-    names = {known: name for name, (known, *_) in _KNOWN.items()}
-    config = _config(names.get(repository, repository.replace("/", "-")), repository).model_copy(
-        update={"mean": patch.mean, "std": patch.std, "token_px": patch.token_px}
+            f"{encoder.repository!r} is neither a timm encoder nor a DINOv2 of `transformers`: its "
+            "config.json names neither an architecture nor attention heads."
+        )
+    architecture, tensors = to_timm(
+        read_checkpoint(weights), facts["num_attention_heads"], str(weights)
     )
-    card = (
-        f"# {config.title}\n\n{config.description}\n\nLicence: {config.licence}. "
-        f"Input normalisation as its hub config states: mean {patch.mean}, std {patch.std}.\n\n"
-        + "\n".join(f"- {warning}" for warning in config.warnings)
-        + "\n"
+    try:
+        normalisation = _read_json(fetch("preprocessor_config.json"))
+    except ModelError:
+        normalisation = {}
+    config = config_for(
+        encoder,
+        token_px=architecture.options["patch_size"],
+        patch=architecture,
+        mean=tuple(normalisation.get("image_mean", encoder.mean)),
+        std=tuple(normalisation.get("image_std", encoder.std)),
     )
-    return Model(config, card, state_sha256(vit), patch.eval())
+    grid = config.tokens_per_side
+    tensors["pos_embed"] = resize_positions(tensors["pos_embed"].float(), 0, grid, "size")
+    return config, tensors
 
 
 def state_sha256(module: nn.Module) -> str:
@@ -148,34 +148,25 @@ def state_sha256(module: nn.Module) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {values.dtype} {list(values.shape)}".encode())
-        digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def _config(name: str, repository: str) -> ModelConfig:
-    _, title, token_px, data, licence = _KNOWN.get(
-        name, (repository, repository, 16, "not stated here: see its page", "see its page")
+def _card(config: ModelConfig) -> str:
+    warnings = "\n".join(f"- {warning}" for warning in config.warnings)
+    return (
+        f"# {config.title}\n\n{config.description}\n\nTrained on: {config.training_data}. Licence: "
+        f"{config.licence}. Input normalisation: mean {config.mean}, std {config.std}.\n\n"
+        f"## What speaks against trusting it\n\n{warnings}\n"
     )
-    return ModelConfig(
-        name=name,
-        title=title,
-        description=f"A patch encoder from the Hugging Face hub ({repository}).",
-        spacing=_SPACING,
-        token_px=token_px,
-        patch_px=_PATCH_PX,
-        region_px=_PATCH_PX * _PATCHES_PER_SIDE,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        patch=PatchArchitecture(name=PREFIX + repository),
-        frozen=("patch",),
-        licence=licence,
-        training_data=data,
-        warnings=(
-            "An encoder alone: it makes no prediction.",
-            "Its spacing of 0.5 µm per pixel is taken from its page, not from its weights.",
-            "Research use only.",
-        ),
-    )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON: {error}.") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _first_line(error: BaseException) -> str:

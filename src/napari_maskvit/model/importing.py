@@ -120,7 +120,7 @@ def import_checkpoint(
                 f"Both {region} and {aggregator} hold a region transformer. Leave the former out."
             )
         tensors |= found
-    model = build_model(config)
+    model = build_model(config, empty=True)
     where = ", ".join(map(str, files))
     fill(model, _fit_patch_positions(model, tensors), where)
     sums = [file_sha256(file) for file in files]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import timm
+import timm.layers
 import torch
+from torch import nn
 
 from napari_maskvit.errors import ModelError
 from napari_maskvit.model.config import ModelConfig
@@ -18,7 +21,9 @@ from napari_maskvit.model.region import RegionTransformer
 from napari_maskvit.model.slide import SlideTransformer
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from collections.abc import Mapping
+
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +98,51 @@ class Model:
         return {level: module for level, module in there.items() if module is not None}
 
 
-def build_model(config: ModelConfig, card: str = "", *, sha256: str = "") -> Model:
+def build_model(
+    config: ModelConfig, card: str = "", *, sha256: str = "", empty: bool = False
+) -> Model:
     """The transformers that a config describes, with fresh random weights.
+
+    Parameters
+    ----------
+    config, card, sha256
+        What the model states.
+    empty
+        Without weights, on the meta device: quick to make, and of no use before it is filled.
 
     Raises
     ------
     ModelError
         If timm does not know the patch architecture, or it cannot be masked.
     """
+    with torch.device("meta") if empty else nullcontext():
+        patch = _build_patch(config)
+        region = slide = None
+        if config.region is not None:
+            region = RegionTransformer(
+                config.region,
+                patch_dim=patch.dim,
+                side=config.patches_per_side,
+                position_side=config.position_side,
+                resize=config.position_resize,
+            ).eval()
+            if config.slide is not None:
+                slide = SlideTransformer(
+                    config.slide, region_dim=config.region.dim, outputs=config.outputs
+                ).eval()
+    return Model(config, card, sha256, patch, region, slide)
+
+
+def _build_patch(config: ModelConfig) -> PatchTransformer:
     try:
         vit = timm.create_model(
             config.patch.name,
             pretrained=False,
             num_classes=0,
             img_size=config.patch_px,
-            **config.patch.options,
+            **_layers(config.patch.options),
         )
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+    except (RuntimeError, TypeError, ValueError, AssertionError, KeyError) as error:
         raise ModelError(
             f"timm cannot make the patch transformer {config.patch.name!r} of {config.name!r} with "
             f"{config.patch.options}: {error}. Update timm, or mend config.json."
@@ -120,17 +153,15 @@ def build_model(config: ModelConfig, card: str = "", *, sha256: str = "") -> Mod
             f"{config.name!r} states tokens of {config.token_px} px, but {config.patch.name!r} has "
             f"{patch.token_px} px."
         )
-    region = slide = None
-    if config.region is not None:
-        region = RegionTransformer(
-            config.region,
-            patch_dim=patch.dim,
-            side=config.patches_per_side,
-            position_side=config.position_side,
-            resize=config.position_resize,
-        )
-        if config.slide is not None:
-            slide = SlideTransformer(
-                config.slide, region_dim=config.region.dim, outputs=config.outputs
-            )
-    return Model(config, card, sha256, patch.eval(), region, slide)
+    return patch.eval()
+
+
+def _layers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Layers that a config gives by name as classes; names that timm looks up itself stay."""
+
+    def look_up(key: str, value: Any) -> Any:
+        if not key.endswith("_layer") or not isinstance(value, str):
+            return value
+        return getattr(timm.layers, value, None) or getattr(nn, value, value)
+
+    return {key: look_up(key, value) for key, value in options.items()}
