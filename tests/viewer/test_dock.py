@@ -11,7 +11,6 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea
 
-from napari_maskvit.slide.phantom import Core, PhantomSpec, write_phantom
 from napari_maskvit.viewer.dock import MaskvitWidget
 
 pytestmark = pytest.mark.window
@@ -19,12 +18,9 @@ pytestmark = pytest.mark.window
 STEPS = ["slide", "tissue", "model", "attention", "result"]
 
 
-@pytest.fixture(scope="session")
-def core(tmp_path_factory):
-    path = tmp_path_factory.mktemp("slides") / "a core with a rather long name, 2026-11-21.tif"
-    spec = PhantomSpec(1600, 800, 1.0, seed=7, cores=(Core(800, 400, 1200, 300),))
-    write_phantom(path, spec, truth=False)
-    return path
+@pytest.fixture
+def core(slide_path):
+    return slide_path.rename(slide_path.with_name("a rather long name, 2026-11-21.tif"))
 
 
 @pytest.fixture

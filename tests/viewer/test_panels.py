@@ -14,12 +14,14 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_maskvit.slide.phantom import Core, PhantomSpec, write_phantom
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.parts.controls import Choice, Number
 from napari_maskvit.viewer.wording import NB, area
 
 pytestmark = pytest.mark.window
+
+STROKE = ((60, 420), (60, 520))
+"""Over glass above the tissue: (y, x) in µm."""
 
 
 def write_unmeasured(path: Path) -> Path:
@@ -28,13 +30,10 @@ def write_unmeasured(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def core(tmp_path_factory) -> Path:
-    """A core of 1.2 x 0.3 mm at 1 µm/px, and a small round piece beside it."""
-    path = tmp_path_factory.mktemp("slides") / "core.tif"
-    pieces = (Core(800, 350, 1200, 300), Core(300, 680, 160, 120))
-    write_phantom(path, PhantomSpec(1600, 800, 1.0, seed=7, cores=pieces), truth=False)
-    return path
+@pytest.fixture
+def core(slide_path):
+    """1.02 x 0.77 mm at 0.5 µm/px, with an oval of tissue of 0.22 mm²."""
+    return slide_path
 
 
 @pytest.fixture
@@ -115,10 +114,10 @@ def test_the_slide_is_told_in_words(dock, core):
     panel = step(dock, "slide")
     assert panel.name.toolTip() == str(core)
     text = said(panel)
-    assert "1.6 × 0.8 mm" in text
-    assert "1,600 × 800 px" in text
-    assert "1 µm/px (about 10×), from TIFF resolution tag" in text
-    assert dock.sections["slide"].header.summary.text() == f"1.6 × 0.8{NB}mm"
+    assert "1.02 × 0.768 mm" in text
+    assert "2,048 × 1,536 px" in text
+    assert "0.5 µm/px (about 20×), from TIFF resolution tag" in text
+    assert dock.sections["slide"].header.summary.text() == f"1.02 × 0.768{NB}mm"
     assert not panel.open_button.isVisible()
 
 
@@ -164,8 +163,8 @@ def test_with_two_slides_one_is_chosen(dock, core, tmp_path, qtbot):
     dock.session.open(second)
     assert panel.slides_row.isVisible()
     assert panel.slides.currentText() == "second"
-    choose(qtbot, panel.slides, dock.session.viewer.layers["core"])
-    assert dock.session.slide.name == "core"
+    choose(qtbot, panel.slides, dock.session.viewer.layers["biopsy"])
+    assert dock.session.slide.name == "biopsy"
 
 
 def test_the_label_is_shown_only_when_asked_for(dock, shared_svs, qtbot):
@@ -189,7 +188,7 @@ def test_finding_tissue_tells_how_much(dock, core, qtbot, failures):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     panel = step(dock, "tissue")
-    assert 0.2 < dock.session.tissue_mm2 < 0.36
+    assert dock.session.tissue_mm2 == pytest.approx(0.22, rel=0.15)
     assert panel.amount.text().startswith(area(dock.session.tissue_mm2))
     assert "of the slide" in panel.amount.text()
     assert "mm²" in dock.sections["tissue"].header.summary.text()
@@ -202,9 +201,9 @@ def test_a_slider_redraws_the_mask(dock, core, qtbot):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     before = dock.session.tissue_mm2
-    slide_to(qtbot, step(dock, "tissue").knobs.knobs["min_object_um2"], 50_000)
-    qtbot.waitUntil(lambda: dock.session.tissue_mm2 < before, timeout=20_000)
-    assert dock.session.parameters.min_object_um2 == 50_000
+    slide_to(qtbot, step(dock, "tissue").knobs.knobs["smoothing_um"], 40)
+    qtbot.waitUntil(lambda: dock.session.tissue_mm2 != before, timeout=20_000)
+    assert dock.session.parameters.smoothing_um == 40
 
 
 def test_sliders_have_units_and_ranges_from_the_parameters(dock, core):
@@ -219,7 +218,7 @@ def test_sliders_have_units_and_ranges_from_the_parameters(dock, core):
             assert knob.box.minimum() < knob.value < knob.box.maximum()
 
 
-def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, qtbot):
+def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, hand, qtbot):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     session, correcting = dock.session, step(dock, "tissue").correcting
@@ -228,12 +227,12 @@ def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, qtbot
     assert session.mask_layer.mode == "paint"
     slide_to(qtbot, correcting.brush, 200)
     assert session.brush_um == pytest.approx(200, rel=0.05)
-    session.mask_layer.paint((20, 20), 1)
+    hand.drag(STROKE)
     qtbot.waitUntil(lambda: session.corrections.added_mm2 > 0)
     assert "added" in correcting.changed.text()
     click(qtbot, correcting.undo)
     qtbot.waitUntil(lambda: session.corrections.added_mm2 == 0)
-    session.mask_layer.paint((20, 20), 1)
+    hand.drag(STROKE)
     qtbot.waitUntil(correcting.discard.isEnabled)
     click(qtbot, correcting.discard)
     qtbot.waitUntil(lambda: session.corrections.added_mm2 == 0)
@@ -250,7 +249,7 @@ def test_a_tool_picked_in_napari_is_marked_here_too(dock, core, qtbot):
     assert tools["eraser"].isChecked()
 
 
-def test_a_mask_is_saved_and_loaded(dock, core, qtbot, tmp_path, monkeypatch):
+def test_a_mask_is_saved_and_loaded(dock, core, hand, qtbot, tmp_path, monkeypatch):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     panel = step(dock, "tissue")
@@ -261,7 +260,7 @@ def test_a_mask_is_saved_and_loaded(dock, core, qtbot, tmp_path, monkeypatch):
     before = dock.session.tissue_mm2
     click(qtbot, panel.save_button)
     qtbot.waitUntil(lambda: path.exists() and dock.session.busy is None, timeout=20_000)
-    dock.session.mask_layer.paint((20, 20), 1)
+    hand.drag(STROKE)
     qtbot.waitUntil(lambda: dock.session.tissue_mm2 > before)
     click(qtbot, panel.load_button)
     qtbot.waitUntil(lambda: dock.session.tissue_mm2 == before, timeout=20_000)

@@ -9,7 +9,6 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_maskvit.slide.phantom import Core, PhantomSpec, write_phantom
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.parts.controls import Choice
 from napari_maskvit.viewer.wording import NB, share
@@ -20,12 +19,10 @@ LABELS = ("benign", "grade group 1", "grade group 2")
 CARD = "# Tiny\n\nRandom weights, **for tests**."
 
 
-@pytest.fixture(scope="session")
-def core(tmp_path_factory):
-    path = tmp_path_factory.mktemp("slides") / "core.tif"
-    spec = PhantomSpec(1600, 800, 1.0, seed=7, cores=(Core(800, 400, 1200, 300),))
-    write_phantom(path, spec, truth=False)
-    return path
+@pytest.fixture
+def core(slide_path):
+    """1.02 x 0.77 mm at 0.5 µm/px, with an oval of tissue of 0.22 mm²."""
+    return slide_path
 
 
 @pytest.fixture(scope="session")
@@ -354,6 +351,6 @@ def test_export_writes_what_other_programs_open(done, qtbot, tmp_path, monkeypat
     names = {path.name for path in tmp_path.iterdir()}
     levels = ("patch", "region", "slide", "factorised")
     assert names == {
-        "core-tissue.geojson",
-        *(f"core-attention-{level}.{kind}" for level in levels for kind in ("tif", "png")),
+        "biopsy-tissue.geojson",
+        *(f"biopsy-attention-{level}.{kind}" for level in levels for kind in ("tif", "png")),
     }

@@ -12,7 +12,7 @@ from napari_maskvit.viewer.parts.text import wrapped
 from napari_maskvit.viewer.wording import probability
 
 _FULL = 1000
-_NAME_WIDTH = 120
+_NAME_WIDTH = 150
 
 
 class ProbabilityBars(QWidget):
