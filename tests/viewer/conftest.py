@@ -121,8 +121,8 @@ def settle(qtbot: Any) -> Callable[..., None]:
     """Wait until a session is at rest."""
 
     def wait(session: Any, timeout: int = 120_000) -> None:
-        qtbot.wait(200)  # what is debounced starts first
-        qtbot.waitUntil(lambda: session.busy is None, timeout=timeout)
+        qtbot.wait(400)  # what is debounced starts first
+        qtbot.waitUntil(lambda: session.jobs.is_idle, timeout=timeout)
         qtbot.wait(50)
 
     return wait
@@ -195,3 +195,63 @@ class Hand:
 @pytest.fixture
 def hand(viewer: Any, qtbot: Any) -> Hand:
     return Hand(viewer, qtbot)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of every level, minute and untrained."""
+    from napari_maskvit.viewer.torch_import import import_torch
+
+    import_torch()
+    import torch
+
+    from napari_maskvit.model import (
+        ModelConfig,
+        PatchArchitecture,
+        RegionArchitecture,
+        SlideArchitecture,
+        build_model,
+        save_bundle,
+    )
+
+    torch.manual_seed(0)
+    config = ModelConfig(
+        name="minute",
+        title="Untrained",
+        spacing=0.5,
+        token_px=16,
+        patch_px=128,
+        region_px=512,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        patch=PatchArchitecture(
+            name="vit_small_patch16_224", options={"depth": 1, "embed_dim": 48, "num_heads": 3}
+        ),
+        region=RegionArchitecture(dim=24, depth=1, heads=3),
+        slide=SlideArchitecture(dim=24, heads=3, feedforward=24),
+        head="classification",
+        labels=("benign", "low", "high"),
+        frozen=("patch",),
+        licence="none",
+        training_data="none",
+        warnings=("Its weights are random.",),
+    )
+    return save_bundle(build_model(config, "# Untrained"), tmp_path_factory.mktemp("m") / "minute")
+
+
+@pytest.fixture
+def ready(session: Any, bundle: Path, settle: Callable[..., None]) -> Any:
+    """A session with tissue found and the minute model loaded."""
+    session.use_model(bundle)
+    settle(session)
+    session.find_tissue()
+    settle(session)
+    return session
+
+
+@pytest.fixture
+def ran(ready: Any, settle: Callable[..., None]) -> Any:
+    """The same, after a run."""
+    ready.run()
+    settle(ready)
+    return ready

@@ -186,7 +186,8 @@ class AttentionDesk:
     def is_running(self) -> bool:
         """Whether a run is under way, or waits for its model."""
         jobs = self.session.jobs
-        return self._run_next or jobs.is_running("run") or jobs.is_running("plain")
+        waiting = self._run_next and jobs.is_running("model")
+        return waiting or jobs.is_running("run") or jobs.is_running("plain")
 
     def picture(self) -> Heatmap | None:
         """The heatmap on display."""
@@ -233,8 +234,10 @@ class AttentionDesk:
 
     def _take_model(self, model: Model) -> None:
         self.model = model
+        waiting, self._run_next = self._run_next, False
+        self.session.jobs.cancel("model")
         self.session.model_changed.emit()
-        if self._run_next:
+        if waiting:
             self.session.run()
 
     def _step(self, step: Step) -> None:

@@ -180,6 +180,11 @@ class Jobs:
         return channel in self._running
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is at work, in words or silently."""
+        return not self._running
+
+    @property
     def words(self) -> str | None:
         """What the latest job is doing; None at rest."""
         return next((job.words for job in reversed(self._running.values()) if job.words), None)
