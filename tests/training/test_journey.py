@@ -70,10 +70,10 @@ def test_the_bundle_predicts_in_the_plugin_what_was_evaluated(journey: Path):
     assert "Made up." in model.config.warnings
     table = pd.read_csv(journey / "run/fold-1/predictions.csv")
     for row in table.itertuples():
-        slide = open_slide(journey / row.unit)
-        mask = TissueMask.load(journey / "mask.tif", slide)
-        explainer = Explainer(slide, model, device="cpu", precision="float32")
-        prediction = explainer.explain(mask).prediction
+        with open_slide(journey / row.unit) as slide:
+            mask = TissueMask.load(journey / "mask.tif", slide)
+            explainer = Explainer(slide, model, device="cpu", precision="float32")
+            prediction = explainer.explain(mask).prediction
         assert prediction.value == pytest.approx(row.value, abs=1e-4)
         assert prediction.label == str(row.grade)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +59,10 @@ def export(
         card_text(recipe, config, fold, evaluation),
         "",
         encoder.model.patch,
-        module.hierarchy.region,
+        module.hierarchy.folded(),
         module.hierarchy.slide,
     )
-    return save_bundle(replace(model), path, half=half)
+    return save_bundle(model, path, half=half)
 
 
 def card_text(recipe: Recipe, config: ModelConfig, fold: int, evaluation: Evaluation | None) -> str:

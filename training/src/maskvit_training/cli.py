@@ -23,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+experiments = typer.Typer(help="Experiments on phantoms.", no_args_is_help=True)
+app.add_typer(experiments, name="experiment")
 console = Console()
 stderr = Console(stderr=True)
 
@@ -155,6 +157,27 @@ def export(
     console.print(f"Bundle: {path} ({size / 1e6:.1f} MB)")
     if evaluation is None:
         console.print("Its card has no numbers: run maskvit-train evaluate, then export again.")
+
+
+@experiments.command()
+def background(
+    folder: Annotated[
+        Path, typer.Argument(help="Where everything goes; started again, it goes on.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Models of each kind.")] = 5,
+    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 48,
+    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 12,
+    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+) -> None:
+    """Plain against masked attention on phantoms with bait, or none, on the glass."""
+    from maskvit_training.experiment.background import run_background
+    from maskvit_training.experiment.phantoms import Design
+
+    design = Design(train=train, tune=tune, test=test)
+    changes = {"optimiser": {"epochs": epochs}}
+    run_background(folder.resolve(), design, seeds, changes, console.print)
+    console.print((folder / "experiment.md").read_text("utf-8"), soft_wrap=True, markup=False)
 
 
 def _folds(recipe: Recipe) -> tuple[Fold, ...]:

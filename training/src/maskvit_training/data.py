@@ -181,11 +181,14 @@ class EpochSampler(Sampler[int]):
     ----------
     weights
         Chance of each unit to be drawn (with replacement); None: each exactly once.
+    epoch
+        The first one. Lightning draws its order before it says which epoch it resumes.
     """
 
-    def __init__(self, count: int, seed: int, weights: Tensor | None = None) -> None:
-        self.count, self.seed, self.weights = count, seed, weights
-        self.epoch = 0
+    def __init__(
+        self, count: int, seed: int, weights: Tensor | None = None, epoch: int = 0
+    ) -> None:
+        self.count, self.seed, self.weights, self.epoch = count, seed, weights, epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -210,7 +213,7 @@ def class_frequencies(units: Sequence[Unit], classes: int) -> Tensor:
 
 
 def train_loader(
-    recipe: Recipe, units: Sequence[Unit], time_edges: Sequence[float]
+    recipe: Recipe, units: Sequence[Unit], time_edges: Sequence[float], epoch: int = 0
 ) -> DataLoader[Sample]:
     """Training units in an order that changes with the epoch, one a batch."""
     weights = None
@@ -220,7 +223,7 @@ def train_loader(
     return DataLoader(
         UnitDataset(units, time_edges, recipe.trainer.keep_mb << 20),
         batch_size=None,
-        sampler=EpochSampler(len(units), recipe.seed, weights),
+        sampler=EpochSampler(len(units), recipe.seed, weights, epoch),
         num_workers=recipe.trainer.workers,
         persistent_workers=recipe.trainer.workers > 0,
     )

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from maskvit_training.recipe import Recipe
     from maskvit_training.splits import Fold
 
+STATISTICS_UNITS = 64
+"""Training units from which centre and spread of the features are taken."""
+
 BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
 
 
@@ -87,9 +90,10 @@ def fit_fold(
     if (folder / DONE).exists():
         _require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
         return folder
-    last = folder / LAST
+    last, epoch = folder / LAST, 0
     if last.exists():
-        _require_same(_hyperparameters(last).get("digest", ""), digest, folder)
+        written, epoch = _where_stopped(last)
+        _require_same(written, digest, folder)
     folder.mkdir(parents=True, exist_ok=True)
     module = _make_module(recipe, units["train"], encoder, digest)
     trainer = _make_trainer(recipe, folder, callbacks, quiet)
@@ -97,7 +101,7 @@ def fit_fold(
         _silence_lightning(warnings)
         trainer.fit(
             module,
-            train_loader(recipe, units["train"], module.time_edges),
+            train_loader(recipe, units["train"], module.time_edges, epoch),
             plain_loader(recipe, units["tune"], module.time_edges),
             ckpt_path=str(last) if last.exists() else None,
             weights_only=False,
@@ -176,6 +180,9 @@ def _make_module(
     )
     if recipe.model.train == "global" and encoder.region is not None:
         module.hierarchy.region.load_state_dict(encoder.region.state_dict())
+    else:
+        step = -(-len(train) // STATISTICS_UNITS)
+        module.hierarchy.standardise([read_sample(unit, edges) for unit in train[::step]])
     return module
 
 
@@ -263,10 +270,11 @@ def _require_same(found: str, digest: str, folder: Path) -> None:
         )
 
 
-def _hyperparameters(path: Path) -> dict[str, Any]:
+def _where_stopped(path: Path) -> tuple[str, int]:
+    """Digest of a training, and the epoch to go on with."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-        return dict(checkpoint["hyper_parameters"])
+        return str(checkpoint["hyper_parameters"]["digest"]), int(checkpoint["epoch"]) + 1
     except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
         raise TrainingError(
             f"{path} cannot be opened ({type(error).__name__}: {error}). Remove it to train that "

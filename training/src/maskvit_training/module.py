@@ -44,7 +44,7 @@ class HierarchyModule(lightning.LightningModule):
     time_edges
         Inner edges of the time intervals; survival only.
     seed
-        Of dropout, with the epoch.
+        Of dropout and of the patches left out.
     digest
         Key of the recipe and of the split.
     """
@@ -78,13 +78,10 @@ class HierarchyModule(lightning.LightningModule):
         if self.config.head != "survival":
             self.kappa = MulticlassCohenKappa(len(self.config.labels), weights="quadratic")
 
-    def on_train_epoch_start(self) -> None:
-        """Dropout depends on seed and epoch alone, so that a resumed run repeats it."""
-        rank = self.global_rank
-        torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) * 1_009 + rank)
-
-    def training_step(self, sample: Sample, _: int) -> Tensor:
-        """The loss of one unit."""
+    def training_step(self, sample: Sample, index: int) -> Tensor:
+        """The loss of one unit; chance depends on seed, epoch and step alone, as when resumed."""
+        place = (self.seed * 100_003 + self.current_epoch) * 1_000_003 + index
+        torch.manual_seed(place * 1_009 + self.global_rank)
         if self.frozen_region:
             self.hierarchy.region.eval()
         if self.drop:

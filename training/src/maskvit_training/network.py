@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -128,6 +129,10 @@ def interval_names(edges: Sequence[float]) -> tuple[str, ...]:
 class Hierarchy(nn.Module):
     """Region and slide transformers of a model, from patch features to logits.
 
+    Training sees standardised features: those of some encoders lie in a narrow cone far from the
+    origin, where every step of the first layer is a step along their common direction. `folded`
+    puts that into the first layer's weights, so that a bundle reads features as they are.
+
     Parameters
     ----------
     config
@@ -135,6 +140,9 @@ class Hierarchy(nn.Module):
     patch_dim
         Width of a patch feature.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, config: ModelConfig, patch_dim: int) -> None:
         super().__init__()
@@ -150,18 +158,43 @@ class Hierarchy(nn.Module):
         self.slide = SlideTransformer(
             config.slide, region_dim=config.region.dim, outputs=config.outputs
         )
+        self.register_buffer("centre", torch.zeros(patch_dim))
+        self.register_buffer("spread", torch.ones(patch_dim))
 
     def forward(self, sample: Sample) -> Tensor:
         """Logits [1, C] of one unit, computed densely, for training."""
-        features, kept = unpack(sample, self.region.side**2)
+        features = (sample.features - self.centre) / self.spread
+        features, kept = unpack(replace(sample, features=features), self.region.side**2)
         regions = self.region(features, None if kept.all() else kept)
         logits: Tensor = self.slide(regions[None], sample.coordinates[None])[0]
         return logits
 
     def encode(self, sample: Sample) -> Tensor:
         """Logits [C] of one unit, computed as the plugin does."""
-        regions = self.region.encode(sample.features, sample.positions, sample.lengths).features
+        region = self.folded()
+        regions = region.encode(sample.features, sample.positions, sample.lengths).features
         return self.slide.encode(regions, sample.coordinates).logits
+
+    def standardise(self, units: Sequence[Sample]) -> None:
+        """Take centre and spread of the features from some units."""
+        count = sum(len(unit.features) for unit in units)
+        centre = torch.stack([unit.features.double().sum(0) for unit in units]).sum(0) / count
+        moments = [(unit.features.double() - centre).square().sum(0) for unit in units]
+        spread = (torch.stack(moments).sum(0) / count).sqrt()
+        self.centre.copy_(centre)
+        # A feature that hardly varies must not become the loudest of all.
+        self.spread.copy_(spread.clamp(min=max(1e-6, 0.1 * float(spread.median()))))
+
+    @torch.no_grad()
+    def folded(self) -> RegionTransformer:
+        """The region transformer that reads features as they are."""
+        region = copy.deepcopy(self.region)
+        first = region.phi[0]
+        assert isinstance(first, nn.Linear)
+        weight = first.weight.double() / self.spread.double()
+        first.bias.copy_(first.bias.double() - weight @ self.centre.double())
+        first.weight.copy_(weight)
+        return region
 
 
 def unpack(sample: Sample, count: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""Experiments on phantoms, whose truth is known."""
