@@ -153,6 +153,7 @@ class _Statistics(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._rows: list[tuple[str, str, str]] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -161,10 +162,7 @@ class _Statistics(QWidget):
 
     def show_statistics(self, explanation: Explanation, reference: Explanation | None) -> None:
         """Fill the table; `reference` is the plain run beside it, if there is one."""
-        while (item := self._grid.takeAt(0)) is not None:
-            if (old := item.widget()) is not None:
-                old.hide()
-                old.deleteLater()
+        before, self._rows = self._rows, []
         numbers = explanation.statistics
         for level, kept in numbers.kept.items():
             total = numbers.total.get(level, 0)
@@ -188,6 +186,21 @@ class _Statistics(QWidget):
             f"On {explanation.device} in {explanation.precision}",
         )
 
+        if self._rows != before:
+            self._draw()
+
+    def _draw(self) -> None:
+        while (item := self._grid.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.hide()
+                old.deleteLater()
+        for index, (label, value, tooltip) in enumerate(self._rows):
+            name, number = QLabel(label), wrapped(value)
+            name.setToolTip(tooltip)
+            number.setToolTip(tooltip)
+            self._grid.addWidget(name, index, 0)
+            self._grid.addWidget(number, index, 1)
+
     def _add_glass(self, explanation: Explanation, reference: Explanation | None) -> None:
         masses = explanation.statistics.background_mass
         plain = reference.statistics.background_mass if reference is not None else {}
@@ -203,9 +216,4 @@ class _Statistics(QWidget):
             )
 
     def _add(self, label: str, value: str, tooltip: str) -> None:
-        index = self._grid.rowCount()
-        name, number = QLabel(label), wrapped(value)
-        name.setToolTip(tooltip)
-        number.setToolTip(tooltip)
-        self._grid.addWidget(name, index, 0)
-        self._grid.addWidget(number, index, 1)
+        self._rows.append((label, value, tooltip))

@@ -20,6 +20,7 @@ class ProbabilityBars(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._drawn: tuple[tuple[str, float], ...] = ()
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -36,12 +37,17 @@ class ProbabilityBars(QWidget):
         values : sequence of float
             Probability of each, in [0, 1].
         """
+        drawn = tuple(zip(labels, values, strict=True))
+        self.setVisible(bool(drawn))
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
         while (item := self._grid.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.hide()
                 old.deleteLater()
         best = max(values, default=0.0)
-        for index, (label, value) in enumerate(zip(labels, values, strict=True)):
+        for index, (label, value) in enumerate(drawn):
             bar = QProgressBar()
             bar.setRange(0, _FULL)
             bar.setValue(round(_FULL * value))
@@ -59,4 +65,3 @@ class ProbabilityBars(QWidget):
             self._grid.addWidget(name, index, 0)
             self._grid.addWidget(bar, index, 1, Qt.AlignmentFlag.AlignVCenter)
             self._grid.addWidget(number, index, 2)
-        self.setVisible(len(labels) > 0)
