@@ -54,7 +54,7 @@ CARD = """# {title}
 |---|---|
 | levels | patch only: no region or slide transformer, no prediction |
 | tokens, patches | 14 px, 224 px (16 x 16 tokens) |
-| spacing | 1.0 µm per pixel (10x): chosen for the demonstration; the encoder has no spacing of its own |
+| spacing | 1.0 µm per pixel (10x), chosen for the demonstration; the encoder has none of its own |
 | input normalisation | ImageNet mean and standard deviation |
 | weights | float16, {megabytes:.1f} MB; made from a file with sha256 `{source}` |
 | licence | Apache-2.0 |
@@ -85,7 +85,9 @@ def main() -> None:
     """Write the bundle and say where."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
-    source = parser.parse_args().weights
+    parser.add_argument("--into", type=Path, default=CHECKPOINTS, help="where the bundle goes")
+    arguments = parser.parse_args()
+    source = arguments.weights
     full = load_file(source)
     side = round((full["pos_embed"].shape[1] - 1) ** 0.5)
     whole = timm.create_model(TIMM_NAME, num_classes=0, img_size=side * CONFIG.token_px)
@@ -103,7 +105,7 @@ def main() -> None:
     )
     with torch.inference_mode():
         path = save_bundle(
-            Model(CONFIG, card, "", model.patch), CHECKPOINTS / CONFIG.name, half=True
+            Model(CONFIG, card, "", model.patch), arguments.into / CONFIG.name, half=True
         )
     print(f"{path}: {size:.1f} MB")
 

@@ -144,12 +144,10 @@ def _explanation(facts: dict[str, Any], levels: dict[str, LevelAttention]) -> Ex
 def _prediction(facts: dict[str, Any]) -> Prediction:
     from napari_maskvit.model import Prediction
 
-    return Prediction(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in facts.items()
-        }
-    )
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
+    }
+    return Prediction(**plain)
 
 
 def _is_explanation(path: Path) -> bool:

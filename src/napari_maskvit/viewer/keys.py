@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_maskvit.viewer.display import LEVELS
@@ -31,7 +32,7 @@ def bind_keys(session: Session) -> None:
         "Shift-D": lambda: session.compare(not session.comparing),
     }
     for key, level in LEVEL_KEYS.items():
-        actions[key] = lambda level=level: _show_level(session, level)
+        actions[key] = partial(_show_level, session, level)
     for key, action in actions.items():
         session.viewer.bind_key(key, lambda viewer, action=action: action(), overwrite=True)
 

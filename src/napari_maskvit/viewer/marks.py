@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,13 @@ def outline_only() -> Any:
     return _colormap({OUTLINE: COLOURS[OUTLINE]})
 
 
-def _colormap(colours: dict[int, tuple[float, ...]]) -> Any:
+def _colormap(colours: Mapping[int, tuple[float, ...]]) -> Any:
     from napari.utils.colormaps import DirectLabelColormap
 
     clear = (0.0, 0.0, 0.0, 0.0)
-    return DirectLabelColormap(color_dict={None: clear, 0: clear, **colours})
+    table: dict[int | None, Any] = {None: clear, 0: clear}
+    table.update(colours.items())
+    return DirectLabelColormap(color_dict=table)
 
 
 def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:

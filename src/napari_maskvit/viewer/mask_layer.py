@@ -132,7 +132,7 @@ class MaskLayer:
 
         colours: dict[int | None, Any] = {None: (0.4, 0.4, 0.4, 0.3), 0: (0.0, 0.0, 0.0, 0.0)}
         colours[1] = (*TISSUE_COLOUR[:3], FILL_ALPHA)
-        colours |= KIND_COLOURS
+        colours.update(KIND_COLOURS.items())
         layer = Labels(
             self._shadow.copy(),
             name="tissue mask",

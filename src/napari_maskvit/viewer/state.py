@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_maskvit.errors import MaskvitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
@@ -141,7 +141,7 @@ def read_state(folder: Path) -> State:
 
     place = _settled(folder)
     values = _read_session(folder)
-    loaders = {
+    loaders: dict[str, Callable[[Path], Any]] = {
         "mask": TissueMask.load,
         "found": TissueMask.load,
         "explanation": Explanation.load,
