@@ -19,7 +19,7 @@ def sample_spec() -> PhantomSpec:
         seed=23,
         grade=3,
         cores=3,
-        core_width=520.0,
+        core_width=460.0,
         stain=Stain(hematoxylin=1.0, eosin=0.95, hue=0.0, glass=(242, 242, 246)),
     )
     spec = with_artefact(spec, "pen", size=1500.0, width=230.0, colour=(24, 48, 140))

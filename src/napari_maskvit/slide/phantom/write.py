@@ -55,7 +55,7 @@ def write_phantom(
         Also write ``<name>_labels.tif`` beside it: uint8 labels as in PANDA's Radboud masks
         (0 background, 1 stroma, 2 benign gland, 3 to 5 pattern) at about 2 µm/px.
     workers
-        Threads, as many as there are processors (at most 8) if None.
+        Threads, as many as there are processors (at most 4) if None.
     progress
         Called with the tiles painted and the tiles to paint.
 
@@ -73,7 +73,7 @@ def write_phantom(
         raise SlideError(f"A phantom is a TIFF file; give {target.name} a name that ends in .tif.")
     writer = _Writer(target, spec, Painter(spec), progress)
     try:
-        writer.run(truth, workers or min(8, os.cpu_count() or 1))
+        writer.run(truth, workers or min(4, os.cpu_count() or 1))
     except OSError as error:
         raise SlideError(
             f"The phantom could not be written to {target}: {error.strerror or error}. "
