@@ -37,7 +37,7 @@ def shared_cores(shared: Path) -> list[Path]:
 # ---- windows: tests that open one are marked, come after the quick ones, and can be demanded ----
 
 WINDOW_FIXTURES = {"make_napari_viewer", "qapp", "qtbot"}
-ROOMS = ("slide", "tissue", "model", "explain", "cli", "viewer", "packaging")
+ROOMS = ("slide", "tissue", "model", "explain", "training", "cli", "viewer", "packaging")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
