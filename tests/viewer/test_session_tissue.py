@@ -73,6 +73,26 @@ def test_the_eraser_removes(found, hand):
     assert found.tissue.editor.marks.levels[0][cell(found, (384.0, 500.0))] == 2
 
 
+def test_a_polygon_counts_and_is_taken_back(found, settle):
+    before = found.tissue_mm2
+    side = 100.0  # of a square of glass, µm
+    cells = [(one + 5) / found.mask.spacing for one in (0.0, side)]
+    corners = [(row, column) for row in cells for column in cells]
+    found.mask_layer.paint_polygon([corners[0], corners[1], corners[3], corners[2]], 1)
+    settle(found)
+    assert found.corrections.added_mm2 == pytest.approx(side**2 / 1e6, rel=0.1)
+    assert found.tissue_mm2 == pytest.approx(before + found.corrections.added_mm2)
+    found.undo()
+    settle(found)
+    assert found.tissue_mm2 == before
+
+
+def test_a_fill_counts(found, settle):
+    found.mask_layer.fill((2, 2), 1)
+    settle(found)
+    assert found.tissue_share > 0.9
+
+
 def test_a_mask_that_was_handed_out_is_not_painted_on(found, hand):
     earlier = found.mask
     copy = earlier.array.copy()

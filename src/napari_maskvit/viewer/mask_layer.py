@@ -163,8 +163,9 @@ class MaskLayer:
 
     def _on_paint(self, event: Any) -> None:
         box = box_of(event.value, self._shadow.shape)
-        if box is not None:
-            self._take(box)
+        # Outside a drag (polygon, fill from code) the event comes before the data is written.
+        if box is not None and not self._take(box):
+            self._settle()
 
     def _on_data(self, event: Any) -> None:
         # Undo and redo say no more than that the data was set, as does every refresh.
@@ -180,17 +181,18 @@ class MaskLayer:
         if box is not None:
             self._take(box)
 
-    def _take(self, box: Box) -> None:
-        """Bring shadow, outline and numbers up to date in a box, and tell."""
+    def _take(self, box: Box) -> bool:
+        """Bring shadow, outline and numbers up to date in a box; whether anything changed."""
         new = np.asarray(self.layer.data)[box]
         if np.array_equal(new, self._shadow[box]):
-            return
+            return False
         self._count(box, -1)
         self._shadow[box] = new
         self._mask = None
         self._count(box, +1)
         self.marks.draw(self._shadow, self.found, box)
         self.changed.emit(box)
+        return True
 
     def _write(self, array: NDArray[np.uint8]) -> None:
         self._writing = True
