@@ -72,6 +72,14 @@ blocks 7 to 12 are left out.
 To try the tool before one has a model of one's own: slides, masks and attention at the patch
 level work as they do with a trained model.
 
+## What its attention looks like
+
+Looked at on patches of prostate biopsies (SICAPv2), at 0.5 and at 1.0 µm per pixel. Over tissue it
+is grainy: highest at dark nuclei, epithelium and the edges of tissue, lowest in even stroma. At
+1.0 µm per pixel the highest token has two to four times the even share, with none of the single
+glaring tokens that the whole encoder shows (up to 19 times, at 0.5 µm per pixel). One third to one
+half of the class token's attention goes to tokens, the rest to itself.
+
 ## What speaks against trusting it
 
 - It was trained on natural images. What it attends to in tissue has no diagnostic meaning.
