@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from napari_maskvit.errors import ModelError
 from napari_maskvit.model.packed import Encoded
-from napari_maskvit.model.vit import encode_tokens, require_supported
+from napari_maskvit.model.vit import encode_tokens, evaluating, require_supported
 
 
 class PatchTransformer(nn.Module):
@@ -85,15 +85,15 @@ class PatchTransformer(nn.Module):
                 f"{list(tokens.shape)} with {len(positions)}."
             )
         kernel = self.vit.patch_embed.proj.weight
-        encoder = self.vit.eval()
-        return encode_tokens(
-            encoder,
-            self._normalise(tokens.to(kernel.device)).to(kernel.dtype),
-            kernel.permute(0, 2, 3, 1).flatten(1),
-            positions.to(kernel.device),
-            lengths,
-            (self.tokens_per_side, self.tokens_per_side),
-        )
+        with evaluating(self):
+            return encode_tokens(
+                self.vit,
+                self._normalise(tokens.to(kernel.device)).to(kernel.dtype),
+                kernel.permute(0, 2, 3, 1).flatten(1),
+                positions.to(kernel.device),
+                lengths,
+                (self.tokens_per_side, self.tokens_per_side),
+            )
 
     def _normalise(self, tokens: Tensor) -> Tensor:
         """uint8 [T, p, p, 3] -> float32 [T, 3 p p], channels last."""
