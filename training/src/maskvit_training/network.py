@@ -177,6 +177,8 @@ class Hierarchy(nn.Module):
 
     def standardise(self, units: Sequence[Sample]) -> None:
         """Take centre and spread of the features from some units."""
+        # A slide whose features are no numbers is named when its loss is, and spoils no other.
+        units = [unit for unit in units if bool(unit.features.isfinite().all())] or units
         count = sum(len(unit.features) for unit in units)
         centre = torch.stack([unit.features.double().sum(0) for unit in units]).sum(0) / count
         moments = [(unit.features.double() - centre).square().sum(0) for unit in units]
