@@ -90,6 +90,8 @@ def test_several_windows_at_once(viewer, slide_path, other_slide_path, no_panel,
         assert one is not two
         one.open(slide_path)
         two.open(other_slide_path)
+        # Both windows draw once, or vispy mixes up their visuals.
+        qtbot.wait(200)
         one.find_tissue()
         two.find_tissue()
         settle(one)

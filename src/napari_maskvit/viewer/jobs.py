@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Generator
+from functools import cache
 from typing import Any
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer.torch_import import import_torch
+
+EXIT_MS = 60_000
 
 Body = Callable[["Job"], Generator[Any, None, Any]]
 
@@ -53,6 +57,7 @@ class Job:
         """Start in a thread of Qt's pool."""
         from napari.qt.threading import create_worker
 
+        _wait_at_exit()
         self._worker = create_worker(
             self._guarded, _start_thread=False, _progress=False, _ignore_errors=True
         )
@@ -122,6 +127,21 @@ class Job:
             self.ended = True
             if self._on_end is not None:
                 self._on_end(self)
+
+
+@cache
+def _wait_at_exit() -> None:
+    """Let worker threads end before the interpreter does: a thread that outlives it aborts."""
+
+    def wait() -> None:
+        from qtpy.QtCore import QThreadPool
+
+        pool = QThreadPool.globalInstance()
+        if pool is not None:
+            pool.waitForDone(EXIT_MS)
+
+    # Handlers run last in, first out: this one before Qt's own, which was there earlier.
+    atexit.register(wait)
 
 
 class Jobs:
