@@ -81,31 +81,6 @@ def test_a_slide_that_is_none_is_refused_in_a_sentence(session, tmp_path):
     assert session.slide is not None
 
 
-def test_several_windows_at_once(viewer, slide_path, other_slide_path, no_panel, settle, qtbot):
-    import napari
-
-    second = napari.Viewer(show=True)
-    try:
-        one, two = Session.of(viewer), Session.of(second)
-        assert one is not two
-        one.open(slide_path)
-        two.open(other_slide_path)
-        # Both windows draw once, or vispy mixes up their visuals.
-        qtbot.wait(200)
-        one.find_tissue()
-        two.find_tissue()
-        settle(one)
-        settle(two)
-        assert one.slide.identity != two.slide.identity
-        assert one.tissue_mm2 != two.tissue_mm2
-        assert two.mask_layer not in viewer.layers
-    finally:
-        second.close()
-    qtbot.wait(100)
-    assert two.closed
-    assert not one.closed
-
-
 def test_closing_while_something_runs_neither_hangs_nor_crashes(session, viewer, qtbot):
     session.find_tissue()
     viewer.close()
