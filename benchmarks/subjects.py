@@ -67,18 +67,28 @@ def gigapixel(path: Path, side: int = 100_000) -> PhantomSpec:
     return spec
 
 
-def textbook(model: Model, slide: Slide, explainer: Explainer, mask: TissueMask) -> np.ndarray:
-    """Features, then attention, of every patch that touches the slide.
+def textbook(
+    model: Model, slide: Slide, explainer: Explainer, mask: TissueMask, *, whole_regions: bool
+) -> np.ndarray:
+    """Dense masked features, then dense masked attention, of every patch.
+
+    Parameters
+    ----------
+    whole_regions
+        Every patch of every region, as a hierarchical transformer without masking reads them;
+        otherwise those patches alone that touch the slide.
 
     Returns
     -------
     ndarray
-        (patches, heads, tokens) attention, row by row over the slide's patches.
+        (rows, columns, heads, tokens) attention, by place in the slide's patches.
     """
     lattice = explainer.lattice
     side, t = lattice.patch_px, lattice.tokens_per_side
     step = lattice.step("region")
     rows, columns = (int(np.ceil(length / step)) for length in slide.shape)
+    if whole_regions:
+        rows, columns = lattice.shape("region")
     kept = mask.coverage(0, 0, lattice.token_px * lattice.spacing, rows * t, columns * t) > 0
     tokens = kept.reshape(rows, t, columns, t).swapaxes(1, 2).reshape(-1, t * t)
     places = [(row, column) for row in range(rows) for column in range(columns)]
@@ -99,4 +109,5 @@ def textbook(model: Model, slide: Slide, explainer: Explainer, mask: TissueMask)
     attention = [
         dense_attention(vit, images(batch), torch.from_numpy(tokens[batch])) for batch in batches
     ]
-    return torch.cat(attention).numpy()
+    heads = vit.blocks[0].attn.num_heads
+    return torch.cat(attention).numpy().reshape(rows, columns, heads, t * t)

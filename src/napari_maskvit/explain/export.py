@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,7 @@ def overlay(
     y = ((np.arange(rows) + 0.5) * scale / heatmap.step).astype(int)
     x = ((np.arange(columns) + 0.5) * scale / heatmap.step).astype(int)
     y, x = y.clip(max=heatmap.array.shape[0] - 1), x.clip(max=heatmap.array.shape[1] - 1)
-    colours = heatmap.colourise(colormap)[y[:, None], x[None, :]].astype(np.float32)
+    shown = replace(heatmap, array=heatmap.array[y[:, None], x[None, :]])
+    colours = shown.colourise(colormap).astype(np.float32)
     alpha = colours[..., 3:] / 255 * opacity
     return np.rint(picture * (1 - alpha) + colours[..., :3] * alpha).astype(np.uint8)

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from napari_maskvit.errors import ModelError
-from napari_maskvit.model.config import ModelConfig
+from napari_maskvit.model.config import CONFIG, load_config
 from napari_maskvit.model.model import Model, build_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
@@ -99,30 +97,6 @@ def load_bundle(path: str | Path) -> Model:
     model = build_model(config, text, sha256=sha256, empty=True)
     fill(model, tensors, where=str(path))
     return Model(config, text, sha256, model.patch, model.region, model.slide, path=path.resolve())
-
-
-def load_config(path: Path) -> ModelConfig:
-    """Read and check a bundle's config.json.
-
-    Raises
-    ------
-    ModelError
-        If there is none or it is wrong; names every wrong field.
-    """
-    if not path.exists():
-        raise ModelError(f"There is no model at {path}.")
-    file = path / CONFIG
-    if not file.is_file():
-        raise ModelError(f"{path} is not a bundle: it holds no {CONFIG}.")
-    try:
-        return ModelConfig.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or CONFIG}: {item['msg']}" for item in error.errors()
-        )
-        raise ModelError(f"The {CONFIG} of the bundle at {path} is wrong: {wrong}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.") from error
 
 
 def fill(model: Model, tensors: dict[str, Tensor], where: str) -> None:

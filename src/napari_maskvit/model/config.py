@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_maskvit.errors import ModelError
+
+CONFIG = "config.json"
 
 Level = Literal["patch", "region", "slide"]
 Head = Literal["classification", "regression", "ordinal-corn", "ordinal-coral", "survival"]
@@ -176,3 +181,27 @@ class ModelConfig(_Facts):
         count = len(self.labels)
         per_head = {"regression": 1, "ordinal-corn": count - 1, "ordinal-coral": count - 1}
         return 0 if self.head is None else per_head.get(self.head, count)
+
+
+def load_config(path: Path) -> ModelConfig:
+    """Read and check a bundle's config.json.
+
+    Raises
+    ------
+    ModelError
+        If there is none or it is wrong; names every wrong field.
+    """
+    if not path.exists():
+        raise ModelError(f"There is no model at {path}.")
+    file = path / CONFIG
+    if not file.is_file():
+        raise ModelError(f"{path} is not a bundle: it holds no {CONFIG}.")
+    try:
+        return ModelConfig.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or CONFIG}: {item['msg']}" for item in error.errors()
+        )
+        raise ModelError(f"The {CONFIG} of the bundle at {path} is wrong: {wrong}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} cannot be read: {error}.") from error

@@ -11,6 +11,7 @@ from typing import Any
 from napari_maskvit.model.config import ModelConfig, PatchArchitecture, Triple
 
 PATCHES_PER_SIDE = 8
+PREFIX = "hf-hub:"
 _IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 _GATED: dict[str, Any] = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
@@ -146,6 +147,18 @@ KNOWN = (
         std=(0.195, 0.2316, 0.1816),
     ),
 )
+
+
+def known_encoders() -> tuple[ModelConfig, ...]:
+    """Configs of the encoders that are known by name; nothing is downloaded."""
+    return tuple(config_for(encoder) for encoder in KNOWN)
+
+
+def repository_of(name: str) -> str | None:
+    """The hub repository behind a known name or an ``hf-hub:`` address; None for other names."""
+    if name.startswith(PREFIX):
+        return name.removeprefix(PREFIX)
+    return next((encoder.repository for encoder in KNOWN if encoder.name == name), None)
 
 
 def encoder_for(repository: str) -> Encoder:

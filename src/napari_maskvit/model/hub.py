@@ -17,29 +17,16 @@ from napari_maskvit.errors import ModelError
 from napari_maskvit.model.bundle import fill
 from napari_maskvit.model.config import ModelConfig, PatchArchitecture
 from napari_maskvit.model.dinov2_names import to_timm
-from napari_maskvit.model.encoders import KNOWN, Encoder, config_for, encoder_for
+from napari_maskvit.model.encoders import Encoder, config_for, encoder_for
 from napari_maskvit.model.importing import read_checkpoint
 from napari_maskvit.model.model import Model, build_model
 from napari_maskvit.model.position import resize_positions
 
-PREFIX = "hf-hub:"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _NOT_OURS = ("img_size", "num_classes", "in_chans", "pretrained")
 
 Fetch = Callable[[str], Path]
 """From a file's name in a repository to where it lies here."""
-
-
-def known_encoders() -> tuple[ModelConfig, ...]:
-    """Configs of the encoders that are known by name; nothing is downloaded."""
-    return tuple(config_for(encoder) for encoder in KNOWN)
-
-
-def repository_of(name: str) -> str | None:
-    """The hub repository behind a known name or an ``hf-hub:`` address; None for other names."""
-    if name.startswith(PREFIX):
-        return name.removeprefix(PREFIX)
-    return next((encoder.repository for encoder in KNOWN if encoder.name == name), None)
 
 
 def load_encoder(repository: str) -> Model:

@@ -1,16 +1,21 @@
-"""Which models there are, and one of them by name, folder or hub address."""
+"""Which models there are, and one of them by name, folder or hub address.
+
+Listing them reads configs alone, so that a window can offer them before torch is imported.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_maskvit.errors import ModelError
-from napari_maskvit.model.bundle import load_bundle, load_config
-from napari_maskvit.model.config import ModelConfig
-from napari_maskvit.model.hub import known_encoders, load_encoder, repository_of
-from napari_maskvit.model.model import Model
+from napari_maskvit.model.config import ModelConfig, load_config
+from napari_maskvit.model.encoders import known_encoders, repository_of
+
+if TYPE_CHECKING:
+    from napari_maskvit.model.model import Model
 
 DEFAULT = "dinov2-s14-6"
 """The bundled model that is loaded where no name is given."""
@@ -74,6 +79,8 @@ def load_model(name_or_path: str | Path | None = None) -> Model:
     ModelError
         If there is no such model, or it is damaged.
     """
+    from napari_maskvit.model.bundle import load_bundle
+
     wanted = DEFAULT if name_or_path is None else str(name_or_path)
     if isinstance(name_or_path, Path) or Path(wanted).is_dir():
         return load_bundle(Path(wanted))
@@ -82,6 +89,8 @@ def load_model(name_or_path: str | Path | None = None) -> Model:
             return load_bundle(info.path)
     repository = repository_of(wanted)
     if repository is not None:
+        from napari_maskvit.model.hub import load_encoder
+
         return load_encoder(repository)
     if os.sep in wanted:
         raise ModelError(f"There is no bundle at {wanted}.")

@@ -69,13 +69,22 @@ def show_panel(viewer: napari.Viewer) -> Any:
     from napari_maskvit.viewer.dock import MaskvitWidget
 
     Session.of(viewer)
-    docks = viewer.window.dock_widgets
-    for name, widget in docks.items():
-        if PANEL in name:
-            return widget
+    widget = _panel_of(viewer)
+    if widget is not None:
+        return widget
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
     assert isinstance(widget, MaskvitWidget)
     return widget
+
+
+def has_panel(viewer: napari.Viewer) -> bool:
+    """Whether the MaskViT panel of this viewer is open."""
+    return _panel_of(viewer) is not None
+
+
+def _panel_of(viewer: napari.Viewer) -> Any:
+    docks = viewer.window.dock_widgets
+    return next((widget for name, widget in docks.items() if PANEL in name), None)
 
 
 def _prepare(session: Session, mask: Any, explanation: Any) -> None:

@@ -71,8 +71,11 @@ def show_panel_soon() -> None:
         return
 
     def show() -> None:
-        from napari_maskvit.viewer.launch import show_panel
+        from napari_maskvit.viewer.launch import has_panel, show_panel
 
-        show_panel(viewer)
+        if not has_panel(viewer):
+            show_panel(viewer)
+            # The panel has taken room from the canvas, in which the slide was to fit.
+            QTimer.singleShot(0, viewer.reset_view)
 
     QTimer.singleShot(0, show)

@@ -16,4 +16,5 @@ def phantom_biopsy() -> list[tuple[Any, dict[str, Any], str]]:
     from napari_maskvit.slide.phantom import sample_slide
     from napari_maskvit.viewer.reader import read
 
-    return read(str(sample_slide()))
+    pixels, arguments, kind = read(str(sample_slide()))[0]
+    return [(pixels, {**arguments, "name": "synthetic biopsy"}, kind)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -115,9 +114,6 @@ class ModelPanel(Panel):
         self.models.show_value(chosen)
         for index, (words, _) in enumerate(options):
             self.models.setItemData(index, words, Qt.ItemDataRole.ToolTipRole)
-        allow(
-            self.models, None if options else "The models are not listed yet: open a slide first."
-        )
 
     def _show_card(self) -> None:
         model = self.session.model
@@ -137,9 +133,7 @@ class ModelPanel(Panel):
 
 
 def _known() -> list[tuple[str, str]]:
-    """Models as (words, name); none before a model was loaded, for listing them imports torch."""
-    if "napari_maskvit.model" not in sys.modules:
-        return []
+    """Models as (words, name)."""
     from napari_maskvit.model import list_models
 
     return [
