@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -77,7 +78,7 @@ class TissueMask:
         """Height and width, µm."""
         return self.shape[0] * self.spacing, self.shape[1] * self.spacing
 
-    @property
+    @cached_property
     def is_empty(self) -> bool:
         """Whether there is no tissue at all."""
         return not self.tissue.any()

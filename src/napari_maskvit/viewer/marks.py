@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from napari_maskvit.viewer.layers import TAG
 
 Box = tuple[slice, slice]
+Levels = Sequence[NDArray[np.uint8]]
 
 ADDED, REMOVED, OUTLINE = 1, 2, 3
 COLOURS = {
@@ -29,21 +31,16 @@ class Marks:
 
     Parameters
     ----------
-    shape
-        Rows and columns of the mask.
     place
         Scale, translate and units of the mask's layer.
+    levels
+        What `mark_levels` made, which may have been in another thread.
     """
 
-    def __init__(self, shape: tuple[int, ...], place: dict[str, Any]) -> None:
+    def __init__(self, levels: Levels, place: dict[str, Any]) -> None:
         from napari.layers import Labels
 
-        depth = max(1, int(np.ceil(np.log2(max(*shape, COARSEST) / COARSEST))))
-        # Whole multiples, or napari would stretch the coarser levels by a fraction of a pixel.
-        rows, columns = (-(-side // 2**depth) * 2**depth for side in shape)
-        self.levels = [
-            np.zeros((rows >> level, columns >> level), np.uint8) for level in range(depth + 1)
-        ]
+        self.levels = list(levels)
         self.layer = Labels(
             self.levels,
             multiscale=True,
@@ -56,22 +53,48 @@ class Marks:
 
     def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], box: Box) -> None:
         """Bring a box of the mask, its rim included, up to date."""
-        rows, columns = (
-            slice(max(0, side.start - 1), min(side.stop + 1, length))
-            for side, length in zip(box, mask.shape, strict=True)
-        )
+        _mark(self.levels, mask, found, box)
+        self.layer.refresh(extent=False)
+
+    def take(self, levels: Levels) -> None:
+        """Show levels of the same shapes that `mark_levels` made."""
+        for mine, new in zip(self.levels, levels, strict=True):
+            np.copyto(mine, new)
+        self.layer.refresh(extent=False)
+
+
+def mark_levels(
+    mask: NDArray[np.uint8], found: NDArray[np.uint8] | None = None
+) -> list[NDArray[np.uint8]]:
+    """The pyramid of marks of a whole mask against the one found; itself if that is None."""
+    depth = max(1, int(np.ceil(np.log2(max(*mask.shape, COARSEST) / COARSEST))))
+    # Whole multiples, or napari would stretch the coarser levels by a fraction of a pixel.
+    rows, columns = (-(-side // 2**depth) * 2**depth for side in mask.shape)
+    levels = [np.zeros((rows >> level, columns >> level), np.uint8) for level in range(depth + 1)]
+    whole = (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
+    _mark(levels, mask, mask if found is None else found, whole)
+    return levels
+
+
+def _mark(
+    levels: list[NDArray[np.uint8]], mask: NDArray[np.uint8], found: NDArray[np.uint8], box: Box
+) -> None:
+    rows, columns = (
+        slice(max(0, side.start - 1), min(side.stop + 1, length))
+        for side, length in zip(box, mask.shape, strict=True)
+    )
+    marks = levels[0][rows, columns]
+    marks[...] = 0
+    if found is not mask:
         now, then = mask[rows, columns] == 1, found[rows, columns] == 1
-        marks = self.levels[0][rows, columns]
-        marks[...] = 0
         marks[now & ~then] = ADDED
         marks[then & ~now] = REMOVED
-        marks[inner_edge(mask, (rows, columns))] = OUTLINE
-        for fine, coarse in zip(self.levels, self.levels[1:], strict=False):
-            rows, columns = (
-                slice(max(0, side.start // 2 - 1), (side.stop + 1) // 2) for side in (rows, columns)
-            )
-            coarse[rows, columns] = _pooled(fine, rows, columns)
-        self.layer.refresh(extent=False)
+    marks[inner_edge(mask, (rows, columns))] = OUTLINE
+    for fine, coarse in pairwise(levels):
+        rows, columns = (
+            slice(max(0, side.start // 2 - 1), (side.stop + 1) // 2) for side in (rows, columns)
+        )
+        coarse[rows, columns] = _pooled(fine, rows, columns)
 
 
 def outline_only() -> Any:

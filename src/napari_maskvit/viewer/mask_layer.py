@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
-from napari_maskvit.viewer.marks import Box, Marks
+from napari_maskvit.viewer.marks import Box, Levels, Marks, mark_levels
 
 if TYPE_CHECKING:
     import napari
@@ -41,12 +41,19 @@ class MaskLayer:
         The mask as it stands.
     found
         The mask as segmented, of the same shape; None means that ``mask`` is as found.
+    levels
+        `mark_levels` of a mask that is as found, worked out beforehand.
     """
 
     changed = Signal(object)  # Box: rows and columns of the mask that changed
 
     def __init__(
-        self, viewer: napari.Viewer, slide: Slide, mask: TissueMask, found: TissueMask | None = None
+        self,
+        viewer: napari.Viewer,
+        slide: Slide,
+        mask: TissueMask,
+        found: TissueMask | None = None,
+        levels: Levels | None = None,
     ) -> None:
         from superqt.utils import qdebounced
 
@@ -58,9 +65,11 @@ class MaskLayer:
         self._writing = False
         self._added = self._removed = self._tissue = 0
         self.layer = self._make_layer()
-        self.marks = Marks(self._shadow.shape, self._geometry())
+        if levels is None:
+            levels = mark_levels(self._shadow, self.found)
+        self.marks = Marks(levels, self._geometry())
         self._settle = qdebounced(self._compare, timeout=SETTLE_MS)
-        self._derive(_everything(self._shadow))
+        self._recount(found is None or found is mask)
         self._add_layers()
 
     @property
@@ -90,14 +99,20 @@ class MaskLayer:
         """Area that a person removed, mm²."""
         return self._removed * self.spacing**2 / 1e6
 
-    def replace(self, found: TissueMask, *, keep_corrections: bool) -> None:
-        """Take a newly found mask of the same shape, with or without what was changed by hand."""
+    def replace(
+        self, found: TissueMask, *, keep_corrections: bool, levels: Levels | None = None
+    ) -> None:
+        """Take a newly found mask of the same shape, with or without what was changed by hand.
+
+        ``levels`` are its `mark_levels`, worked out beforehand.
+        """
         new = np.array(found.array, np.uint8)
-        if keep_corrections:
+        if keep_corrections and (self._added or self._removed):
             by_hand = (self._shadow == 1) != (self.found == 1)
             new[by_hand] = self._shadow[by_hand]
+            levels = None
         self.found = np.array(found.array, np.uint8)
-        self._write(new)
+        self._write(new, levels)
 
     def set_mask(self, mask: TissueMask) -> None:
         """Take over a mask of the same shape and compare it with the one found."""
@@ -194,7 +209,7 @@ class MaskLayer:
         self.changed.emit(box)
         return True
 
-    def _write(self, array: NDArray[np.uint8]) -> None:
+    def _write(self, array: NDArray[np.uint8], levels: Levels | None = None) -> None:
         self._writing = True
         try:
             self.layer.data[...] = array
@@ -206,13 +221,16 @@ class MaskLayer:
         self._settle.cancel()
         self._shadow[...] = array
         self._mask = None
-        self._derive(_everything(array))
+        self._recount(levels is not None)
+        self.marks.take(mark_levels(self._shadow, self.found) if levels is None else levels)
         self.changed.emit(_everything(array))
 
-    def _derive(self, box: Box) -> None:
+    def _recount(self, as_found: bool) -> None:
         self._added = self._removed = self._tissue = 0
-        self._count(box, +1)
-        self.marks.draw(self._shadow, self.found, box)
+        if as_found:
+            self._tissue = int(np.count_nonzero(self._shadow == 1))
+        else:
+            self._count(_everything(self._shadow), +1)
 
     def _count(self, box: Box, sign: int) -> None:
         now, then = self._shadow[box] == 1, self.found[box] == 1

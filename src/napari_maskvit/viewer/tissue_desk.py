@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask, TissueParameters, segment_tissue
 from napari_maskvit.viewer.jobs import once
+from napari_maskvit.viewer.marks import Levels, mark_levels
 from napari_maskvit.viewer.mask_layer import MAX_SIDE, MaskLayer
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class TissueDesk:
         self.session.jobs.start(
             "tissue",
             "Finding tissue",
-            once(lambda: segment_tissue(slide, chosen)),
+            once(lambda: _drawn(segment_tissue(slide, chosen))),
             on_done=self._found,
         )
 
-    def take(self, mask: TissueMask, found: TissueMask | None = None) -> None:
-        """Use a mask that comes from elsewhere."""
+    def take(
+        self, mask: TissueMask, found: TissueMask | None = None, levels: Levels | None = None
+    ) -> None:
+        """Use a mask that comes from elsewhere; ``levels`` are its `mark_levels`, if known."""
         slide = self.session.need_slide()
         if max(mask.shape) > MAX_SIDE:
             raise MaskError(
@@ -78,7 +81,7 @@ class TissueDesk:
             return
         self.drop()
         self.found = found or mask
-        self.editor = MaskLayer(self.session.viewer, slide, mask, self.found)
+        self.editor = MaskLayer(self.session.viewer, slide, mask, self.found, levels)
         self.editor.changed.connect(self._changed)
         self.editor.layer.events.brush_size.connect(self._brush)
         self.brush_um = BRUSH_UM
@@ -90,7 +93,7 @@ class TissueDesk:
         self.session.jobs.start(
             "tissue",
             f"Reading {path.name}",
-            once(lambda: TissueMask.load(path, slide)),
+            once(lambda: _drawn(TissueMask.load(path, slide))),
             on_done=self._loaded,
         )
 
@@ -148,8 +151,8 @@ class TissueDesk:
             self.editor.remove()
         self.editor = self.found = None
 
-    def _found(self, found: TissueMask) -> None:
-        editor = self.editor
+    def _found(self, drawn: tuple[TissueMask, Levels]) -> None:
+        editor, (found, levels) = self.editor, drawn
         if found.is_empty:
             raise (
                 MaskError(
@@ -162,14 +165,15 @@ class TissueDesk:
         self.found = found
         if editor and _alike(editor, found):
             editor.show()
-            editor.replace(found, keep_corrections=True)
+            editor.replace(found, keep_corrections=True, levels=levels)
         else:
-            self.take(found)
+            self.take(found, levels=levels)
             self.pick_tool("brush")
         self.session.attention.want_model()
 
-    def _loaded(self, mask: TissueMask) -> None:
-        self.take(mask)
+    def _loaded(self, drawn: tuple[TissueMask, Levels]) -> None:
+        mask, levels = drawn
+        self.take(mask, levels=levels)
         self.pick_tool("brush")
         self.session.attention.want_model()
 
@@ -179,6 +183,14 @@ class TissueDesk:
 
     def _brush(self) -> None:
         self.session.brush_changed.emit()
+
+
+def _drawn(mask: TissueMask) -> tuple[TissueMask, Levels]:
+    """A mask with its marks, and the slow imports of a Labels layer; called in a worker."""
+    import pandas  # noqa: F401 - napari's layers import it on the main thread, for over a second
+
+    _ = mask.is_empty  # remembered, so that the window need not look
+    return mask, mark_levels(mask.array)
 
 
 def _alike(editor: MaskLayer, mask: TissueMask) -> bool:
