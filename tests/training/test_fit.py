@@ -16,11 +16,11 @@ from maskvit_training.cohort import read_cohort
 from maskvit_training.data import EpochSampler, Unit, cut_time, make_units, read_sample, target_of
 from maskvit_training.errors import FeatureError, TrainingError
 from maskvit_training.extraction import extract
-from maskvit_training.fit import LAST, fit_fold, predict
+from maskvit_training.fit import BEST, LAST, fit_fold, predict
 from maskvit_training.module import HierarchyModule
 from maskvit_training.network import Hierarchy, drop_patches, load_encoder, make_config, unpack
 from maskvit_training.recipe import load_recipe
-from maskvit_training.splits import Fold
+from maskvit_training.splits import Fold, whole_cohort
 
 EPOCHS = 4
 
@@ -83,6 +83,40 @@ def test_stopped_anywhere_it_ends_the_same(ready: Run, whole: Path, tmp_path: Pa
     )
     for name, tensor in straight["state_dict"].items():
         torch.testing.assert_close(best["state_dict"][name], tensor, rtol=1e-2, atol=2e-3)
+
+
+def test_every_slide_trains_to_the_last_epoch(ready: Run, tmp_path: Path):
+    recipe = ready.recipe.model_copy(
+        update={"output": tmp_path, "features": ready.recipe.feature_folder}
+    )
+    cases = [*ready.fold.train, *ready.fold.tune, *ready.fold.test]
+    fold = whole_cohort(cases)
+    with pytest.raises(ZeroDivisionError):
+        fit_fold(recipe, fold, ready.keys, ready.encoder, callbacks=[Stop(2)], quiet=True)
+    folder = fit_fold(recipe, fold, ready.keys, ready.encoder, quiet=True)
+    assert folder.name == "final"
+    assert not (folder / "predictions.csv").exists()
+    best, last = (torch.load(folder / name, weights_only=False) for name in (BEST, LAST))
+    assert best["epoch"] == last["epoch"] == EPOCHS - 1
+    for name, tensor in best["state_dict"].items():
+        assert torch.equal(tensor, last["state_dict"][name])
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_weights_that_count(ready: Run, tmp_path: Path, keep: str):
+    # A rate so high that the tuning loss is best before the end.
+    changes = {"keep": keep, "learning_rate": 0.02, "epochs": 6, "clip": 1.0}
+    recipe = ready.recipe.model_copy(
+        update={
+            "optimiser": ready.recipe.optimiser.model_copy(update=changes),
+            "output": tmp_path,
+            "features": ready.recipe.feature_folder,
+        }
+    )
+    folder = fit_fold(recipe, ready.fold, ready.keys, ready.encoder, quiet=True)
+    losses = pd.read_csv(folder / "history.csv")["tune_loss"]
+    epoch = torch.load(folder / BEST, weights_only=False)["epoch"]
+    assert epoch == (5 if keep == "last" else losses.idxmin())
 
 
 def test_every_epoch_is_in_the_logs(whole: Path):

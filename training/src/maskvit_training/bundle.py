@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskvit_training.errors import TrainingError
 from maskvit_training.fit import BEST, fold_folder, load_module
+from maskvit_training.splits import FINAL
 from napari_maskvit.model import Model, ModelConfig, save_bundle
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def export(
         base.region_px,
     ) != (module.config.patch_px, module.config.region_px):
         raise TrainingError(
-            f"The checkpoint of fold {fold} was trained on features of another encoder than "
+            f"{fold_folder(recipe, fold) / BEST} was trained on features of another encoder than "
             f"{base.title!r}. Name that one in the recipe."
         )
     config = _facts(recipe, module.config, base, evaluation)
@@ -73,7 +74,7 @@ def card_text(recipe: Recipe, config: ModelConfig, fold: int, evaluation: Evalua
         CARD_TEMPLATE,
         recipe=recipe,
         config=config,
-        fold=fold,
+        fold="" if fold == FINAL else str(fold),
         evaluation=evaluation,
     )
 

@@ -98,7 +98,12 @@ def features(recipe: RecipePath, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def fit(recipe: RecipePath, overrides: Overrides = None, fold: FoldNumbers = None) -> None:
+def fit(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    fold: FoldNumbers = None,
+    final: Annotated[bool, typer.Option(help="Train on every slide, for a bundle.")] = False,
+) -> None:
     """Train every fold, or go on where it stopped."""
     from maskvit_training.extraction import INDEX, read_index
     from maskvit_training.fit import fit_fold
@@ -106,10 +111,10 @@ def fit(recipe: RecipePath, overrides: Overrides = None, fold: FoldNumbers = Non
 
     chosen = load_recipe(recipe, overrides or ())
     keys = read_index(chosen.output / INDEX)
-    folds = _chosen_folds(chosen, fold)
+    folds = [_final_fold(chosen)] if final else _chosen_folds(chosen, fold)
     encoder = load_encoder(chosen)
     for one in folds:
-        console.print(f"Fold {one.number}")
+        console.print("Every slide" if final else f"Fold {one.number}")
         folder = fit_fold(chosen, one, keys, encoder, quiet=not console.is_terminal)
         console.print(f"  done: {folder}")
 
@@ -143,16 +148,19 @@ def export(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle to write.")],
     overrides: Overrides = None,
     fold: Annotated[int, typer.Option(help="Whose weights.")] = 0,
+    final: Annotated[bool, typer.Option(help="The weights of fit --final.")] = False,
     half: Annotated[bool, typer.Option(help="Hold the weights in float16.")] = False,
 ) -> None:
     """Write a bundle that napari-maskvit opens."""
     from maskvit_training.bundle import export as write
     from maskvit_training.network import load_encoder
     from maskvit_training.report import read_report
+    from maskvit_training.splits import FINAL
 
     chosen = load_recipe(recipe, overrides or ())
     evaluation = read_report(chosen.output / "report")
-    path = write(chosen, load_encoder(chosen), fold, bundle.resolve(), evaluation, half=half)
+    number = FINAL if final else fold
+    path = write(chosen, load_encoder(chosen), number, bundle.resolve(), evaluation, half=half)
     size = sum(file.stat().st_size for file in path.iterdir())
     console.print(f"Bundle: {path} ({size / 1e6:.1f} MB)")
     if evaluation is None:
@@ -185,6 +193,13 @@ def _folds(recipe: Recipe) -> tuple[Fold, ...]:
     from maskvit_training.splits import settle_splits
 
     return settle_splits(recipe, read_cohort(recipe), recipe.output / SPLITS)
+
+
+def _final_fold(recipe: Recipe) -> Fold:
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.splits import whole_cohort
+
+    return whole_cohort(read_cohort(recipe))
 
 
 def _chosen_folds(recipe: Recipe, numbers: list[int] | None) -> list[Fold]:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from maskvit_training.metrics import Predictions
 from maskvit_training.module import TUNING_LOSS, HierarchyModule
 from maskvit_training.network import Encoder, make_config
 from maskvit_training.predictions import write_predictions
+from maskvit_training.splits import FINAL
 from napari_maskvit.model.prediction import decode
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
 
 def fold_folder(recipe: Recipe, number: int) -> Path:
     """Where everything of a fold lies."""
-    return recipe.output / f"fold-{number}"
+    return recipe.output / ("final" if number == FINAL else f"fold-{number}")
 
 
 def fit_fold(
@@ -96,19 +98,22 @@ def fit_fold(
         _require_same(written, digest, folder)
     folder.mkdir(parents=True, exist_ok=True)
     module = _make_module(recipe, units["train"], encoder, digest)
-    trainer = _make_trainer(recipe, folder, callbacks, quiet)
+    best = bool(units["tune"]) and recipe.optimiser.keep == "best"
+    trainer = _make_trainer(recipe, folder, callbacks, quiet, best=best)
     with warnings.catch_warnings():
         _silence_lightning(warnings)
         trainer.fit(
             module,
             train_loader(recipe, units["train"], module.time_edges, epoch),
-            plain_loader(recipe, units["tune"], module.time_edges),
+            plain_loader(recipe, units["tune"], module.time_edges) if units["tune"] else None,
             ckpt_path=str(last) if last.exists() else None,
             weights_only=False,
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
+        if not best:
+            shutil.copyfile(last, folder / BEST)
         _finish(folder, module, units["test"], fold.number, digest)
     return folder
 
@@ -187,18 +192,19 @@ def _make_module(
 
 
 def _make_trainer(
-    recipe: Recipe, folder: Path, callbacks: Sequence[Callback], quiet: bool
+    recipe: Recipe, folder: Path, callbacks: Sequence[Callback], quiet: bool, *, best: bool
 ) -> lightning.Trainer:
     optimiser, machine = recipe.optimiser, recipe.trainer
     ours: list[Callback] = []
-    if optimiser.patience is not None:
+    if optimiser.patience is not None and best:
         ours.append(EarlyStopping(TUNING_LOSS, patience=optimiser.patience, check_finite=False))
     # Two of them: the second writes after every epoch, and so holds the state of the first.
-    ours.append(
-        ModelCheckpoint(
-            folder, BEST.removesuffix(".ckpt"), TUNING_LOSS, enable_version_counter=False
+    if best:
+        ours.append(
+            ModelCheckpoint(
+                folder, BEST.removesuffix(".ckpt"), TUNING_LOSS, enable_version_counter=False
+            )
         )
-    )
     ours.append(
         ModelCheckpoint(
             folder,
@@ -227,8 +233,9 @@ def _make_trainer(
 def _finish(
     folder: Path, module: HierarchyModule, test: Sequence[Unit], number: int, digest: str
 ) -> None:
-    best = load_module(folder / BEST)
-    write_predictions(folder / "predictions.csv", predict(best, test, number))
+    if test:
+        best = load_module(folder / BEST)
+        write_predictions(folder / "predictions.csv", predict(best, test, number))
     _write_history(folder / "history.csv", module.history)
     facts = {"digest": digest, "epochs": len(module.history)}
     partial = folder / f"{DONE}.partial"
@@ -255,7 +262,7 @@ def _digest(recipe: Recipe, units: dict[str, list[Unit]], encoder: Encoder) -> s
 
 def _require_units(units: dict[str, list[Unit]], number: int) -> None:
     for role, members in units.items():
-        if not members:
+        if not members and (role == "train" or number != FINAL):
             raise TrainingError(
                 f"Fold {number} has nobody to {role} with features. Run maskvit-train features; "
                 "it says which slides failed."
@@ -285,7 +292,11 @@ def _where_stopped(path: Path) -> tuple[str, int]:
 def _silence_lightning(filters: Any) -> None:
     """Advice about what is meant to be so: few workers, few batches, a filled folder."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*exists and is not empty.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*have no `val_dataloader`.*",
+    ):
         filters.filterwarnings("ignore", text)
     filters.filterwarnings("ignore", ".*number of training batches.*")
     filters.filterwarnings("ignore", ".*LeafSpec.*|.*treespec.*")

@@ -180,6 +180,9 @@ class OptimiserRecipe(_Part):
         Epochs without improvement of the tuning loss before it stops; None: never.
     clip
         Largest norm of the gradient; None: any.
+    keep
+        Whose weights count: those of the "best" epoch by the tuning loss, or of the "last", where
+        too few slides tune to choose by (it then never stops early).
     """
 
     name: Literal["adam", "adamw"] = "adam"
@@ -191,6 +194,7 @@ class OptimiserRecipe(_Part):
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
     patience: Count | None = 10
     clip: Positive | None = None
+    keep: Literal["best", "last"] = "best"
 
 
 class TrainerRecipe(_Part):

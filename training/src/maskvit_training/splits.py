@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 ROLES = ("train", "tune", "test")
 
+FINAL = -1
+"""Number of the fold in which every slide trains."""
+
 
 @dataclass(frozen=True)
 class Fold:
     """One way of splitting the cohort; every case has one role.
+
+    In the fold `FINAL` every case trains, and nobody tunes or tests.
 
     Raises
     ------
@@ -37,7 +42,7 @@ class Fold:
         side: dict[str, str] = {}
         for role in ROLES:
             cases: tuple[Case, ...] = getattr(self, role)
-            if not cases:
+            if not cases and (role == "train" or self.number != FINAL):
                 raise CohortError(
                     f"Fold {self.number} has nobody to {role}. Give the table more patients, or "
                     "other folds."
@@ -115,6 +120,11 @@ def make_folds(cases: Sequence[Case], fold_of: dict[str, str]) -> tuple[Fold, ..
         )
         for at, name in enumerate(order)
     )
+
+
+def whole_cohort(cases: Sequence[Case]) -> Fold:
+    """The fold in which every case trains, for the weights that go into a bundle."""
+    return Fold(FINAL, train=tuple(cases), tune=(), test=())
 
 
 def settle_splits(recipe: Recipe, cases: Sequence[Case], path: Path) -> tuple[Fold, ...]:
