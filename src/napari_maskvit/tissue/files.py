@@ -28,7 +28,8 @@ def load(path: Path, slide: Slide | None = None) -> TissueMask:
 
     TIFF and PNG written here come back as they were. In pictures from elsewhere every pixel that is
     not black is tissue; of a pyramid the finest level of at most 16,384 px a side is taken. In
-    GeoJSON the polygons named "Tissue" are tissue, or all of them where none has that name.
+    GeoJSON polygons named as an excluded kind ("Pen", "Fold", …) become that kind; of the others
+    those named "Tissue" are tissue, or all of them where none has that name.
 
     Parameters
     ----------

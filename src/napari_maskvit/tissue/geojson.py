@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
 import shapely.geometry
 
 from napari_maskvit.errors import MaskError
+from napari_maskvit.tissue.kinds import EXCLUDED, TISSUE, Kind, kind_named
 from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.polygons import filled, polygons_of
 from napari_maskvit.tissue.spacing import mask_shape, mask_spacing_for
@@ -18,12 +20,11 @@ from napari_maskvit.tissue.spacing import mask_shape, mask_spacing_for
 if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
 
-_CLASSIFICATION = {"name": "Tissue", "color": [46, 160, 103]}
 _AREAS = ("Polygon", "MultiPolygon")
 
 
 def write(mask: TissueMask, path: Path, slide: Slide | None) -> None:
-    """Write each piece of tissue as an annotation.
+    """Write each piece of tissue, and of every excluded kind, as an annotation of that name.
 
     Raises
     ------
@@ -40,17 +41,23 @@ def write(mask: TissueMask, path: Path, slide: Slide | None) -> None:
     scale = mask.spacing / slide.require_spacing()
     height, width = slide.shape
     features = []
-    for polygon in polygons_of(mask.tissue):
-        # The last mask pixels reach over the slide's border; annotations must not.
-        points = shapely.transform(polygon, lambda xy: (xy * scale).clip((0, 0), (width, height)))
-        if points.area > 0:
-            features.append(_feature(points))
+    for kind in (TISSUE, *EXCLUDED):
+        for polygon in polygons_of(mask.array == kind.value):
+            # The last mask pixels reach over the slide's border; annotations must not.
+            points = shapely.transform(
+                polygon, lambda xy: (xy * scale).clip((0, 0), (width, height))
+            )
+            if points.area > 0:
+                features.append(_feature(points, kind))
     collection = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(collection), encoding="utf-8")
 
 
 def read(path: Path, slide: Slide | None) -> TissueMask:
     """Read annotations as a mask at the slide's mask spacing.
+
+    Annotations named as an excluded kind become that kind, also where they lie over tissue. Of the
+    others those named "Tissue" are tissue, or all of them where none has that name.
 
     Raises
     ------
@@ -63,9 +70,10 @@ def read(path: Path, slide: Slide | None) -> TissueMask:
         raise MaskError(f"The polygons in {path} are in a slide's pixels: load them with it.")
     spacing = mask_spacing_for(slide)
     areas = _areas(path)
-    if areas:
+    everything = [area for found in areas.values() for area in found]
+    if everything:
         height, width = slide.shape
-        left, top, right, bottom = shapely.total_bounds(areas)
+        left, top, right, bottom = shapely.total_bounds(everything)
         slack = 4 * spacing / slide.require_spacing()
         if min(left, top) < -slack or right > width + slack or bottom > height + slack:
             raise MaskError(
@@ -74,26 +82,36 @@ def read(path: Path, slide: Slide | None) -> TissueMask:
                 "Choose the file that was made for this slide."
             )
     scale = slide.require_spacing() / spacing
-    tissue = shapely.transform(shapely.union_all(areas), lambda xy: xy * scale)
-    return TissueMask(filled(tissue, mask_shape(slide, spacing)), spacing, path.stem)
+    shape = mask_shape(slide, spacing)
+    array = np.zeros(shape, np.uint8)
+    for value, found in sorted(areas.items()):
+        together = shapely.transform(shapely.union_all(found), lambda xy: xy * scale)
+        array[filled(together, shape) != 0] = value
+    return TissueMask(array, spacing, path.stem)
 
 
-def _feature(polygon: shapely.Polygon) -> dict[str, Any]:
+def _feature(polygon: shapely.Polygon, kind: Kind) -> dict[str, Any]:
+    classification = {"name": kind.name, "color": list(kind.colour)}
     return {
         "type": "Feature",
         "geometry": shapely.geometry.mapping(polygon),
-        "properties": {"objectType": "annotation", "classification": _CLASSIFICATION},
+        "properties": {"objectType": "annotation", "classification": classification},
     }
 
 
-def _areas(path: Path) -> list[shapely.Geometry]:
-    """Valid polygons of the annotations named "Tissue", of all where none is."""
+def _areas(path: Path) -> dict[int, list[shapely.Geometry]]:
+    """Valid polygons by the value of the mask that they stand for."""
     try:
         found = list(_features(json.loads(path.read_text(encoding="utf-8"))))
-        tissue = [geometry for name, geometry in found if "tissue" in name.lower()]
-        chosen = tissue or [geometry for _, geometry in found]
-        shapes = [shapely.geometry.shape(part) for g in chosen for part in _flat(g)]
-        areas = [shapely.make_valid(shapely.force_2d(shape)) for shape in shapes]
+        chosen = _by_value(found)
+        areas = {
+            value: [
+                shapely.make_valid(shapely.force_2d(shapely.geometry.shape(part)))
+                for geometry in geometries
+                for part in _flat(geometry)
+            ]
+            for value, geometries in chosen.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise MaskError(
             f"The tissue mask {path} is not GeoJSON as QuPath exports it "
@@ -104,12 +122,26 @@ def _areas(path: Path) -> list[shapely.Geometry]:
             f"The tissue mask {path} holds a polygon that cannot be drawn ({error}); "
             "export the annotations again as GeoJSON."
         ) from error
-    if found and not areas:
+    if found and not any(areas.values()):
         raise MaskError(
             f"The annotations in {path} are points and lines, which have no area; "
             "outline the tissue with polygons."
         )
     return areas
+
+
+def _by_value(found: list[tuple[str, dict[str, Any]]]) -> dict[int, list[dict[str, Any]]]:
+    values: dict[int, list[dict[str, Any]]] = {}
+    others = []
+    for name, geometry in found:
+        kind = kind_named(name)
+        if kind is None:
+            others.append((name, geometry))
+        else:
+            values.setdefault(kind.value, []).append(geometry)
+    tissue = [geometry for name, geometry in others if "tissue" in name.lower()]
+    values[TISSUE.value] = tissue or [geometry for _, geometry in others]
+    return values
 
 
 def _features(content: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_maskvit.errors import MaskError
+from napari_maskvit.tissue.kinds import KINDS
 from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.spacing import LONGEST_SIDE
 
@@ -22,7 +23,6 @@ OURS = "napari-maskvit tissue mask"
 _COARSEST = 100.0
 _SLACK_PX = 2.0
 _SLACK = 0.005
-_PALETTE = {0: (255, 255, 255), 1: (46, 160, 103)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,10 @@ class Picture:
 
 
 def palette() -> NDArray[np.uint8]:
-    """Colours of the values of a mask, uint8 (256, 3): white, tissue green, excluded kinds grey."""
+    """Colours of the values of a mask, uint8 (256, 3): those of the kinds, then greys."""
     colours = np.repeat(np.linspace(200, 60, 256).astype(np.uint8)[:, None], 3, axis=1)
-    for value, colour in _PALETTE.items():
-        colours[value] = colour
+    for kind in KINDS:
+        colours[kind.value] = kind.colour
     return colours
 
 
