@@ -12,7 +12,8 @@ from maskvit_training.metrics import Predictions
 from maskvit_training.plots import kaplan_meier
 from maskvit_training.predictions import read_predictions, write_predictions
 from maskvit_training.recipe import make_recipe
-from maskvit_training.report import evaluate, write_report
+from maskvit_training.report import evaluate, read_report, write_report
+from maskvit_training.scorecard import Scorecard, SlideScore
 
 
 def some(kind: str, count: int = 24) -> Predictions:
@@ -40,8 +41,9 @@ def test_report_of_a_task(tree: dict, tmp_path: Path, kind: str):
     predictions = some(kind)
     tree["task"] = {"kind": kind, "classes": predictions.classes}
     recipe = make_recipe(tree, tmp_path)
-    evaluation = evaluate(recipe, predictions, {"masked": {"background": 0.0}})
-    html = write_report(tmp_path / "report", recipe, predictions, evaluation)
+    card = Scorecard(("s", "t"), ("p", "q"), {"masked": (SlideScore({"mass": 0.0}),) * 2})
+    evaluation = evaluate(recipe, predictions, card)
+    html = write_report(tmp_path / "report", recipe, predictions, evaluation, card)
     read = json.loads((tmp_path / "report/report.json").read_text())
     assert set(read["folds"]) == {"0", "1"}
     assert read["patients"] == 12
@@ -50,6 +52,8 @@ def test_report_of_a_task(tree: dict, tmp_path: Path, kind: str):
         assert read["pooled"][name]["value"] == (None if np.isnan(one.value) else one.value)
         assert name in markdown
         assert name in html.read_text()
+    assert read_report(tmp_path / "report").scorecard == evaluation.scorecard
+    assert "| mass | 0 |" in markdown
     assert "data:image/png;base64," in html.read_text()
 
 

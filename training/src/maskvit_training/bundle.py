@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,21 @@ def export(
     MaskvitError
         If there is no checkpoint, it does not fit the encoder, or it cannot be written.
     """
+    model = trained_model(recipe, encoder, fold)
+    config = _facts(recipe, model.config, encoder.model.config, evaluation)
+    card = card_text(recipe, config, fold, evaluation)
+    model = replace(model, config=config, card=card)
+    return save_bundle(model, path, half=half)
+
+
+def trained_model(recipe: Recipe, encoder: Encoder, fold: int) -> Model:
+    """The whole model of a fold's best checkpoint, without a card.
+
+    Raises
+    ------
+    TrainingError
+        If there is no checkpoint, or it does not fit the encoder.
+    """
     module = load_module(fold_folder(recipe, fold) / BEST)
     base = encoder.model.config
     if module.hierarchy.region.patch_dim != encoder.model.patch.dim or (
@@ -54,16 +70,14 @@ def export(
             f"{fold_folder(recipe, fold) / BEST} was trained on features of another encoder than "
             f"{base.title!r}. Name that one in the recipe."
         )
-    config = _facts(recipe, module.config, base, evaluation)
-    model = Model(
-        config,
-        card_text(recipe, config, fold, evaluation),
+    return Model(
+        module.config,
+        "",
         "",
         encoder.model.patch,
         module.hierarchy.folded(),
         module.hierarchy.slide,
     )
-    return save_bundle(model, path, half=half)
 
 
 def card_text(recipe: Recipe, config: ModelConfig, fold: int, evaluation: Evaluation | None) -> str:

@@ -15,6 +15,9 @@ from maskvit_training.recipe import Recipe, load_recipe
 from napari_maskvit.errors import MaskvitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskvit_training.scorecard import Scorecard
     from maskvit_training.splits import Fold
 
 app = typer.Typer(
@@ -120,25 +123,53 @@ def fit(
 
 
 @app.command()
-def evaluate(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Report how good the trained folds are on the units they did not see."""
+def evaluate(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    scorecard: Annotated[
+        bool, typer.Option(help="With the interpretability scorecard (evaluation.scorecard).")
+    ] = True,
+) -> None:
+    """Report how good the trained folds are on the units they did not see, and where they look."""
     from maskvit_training.fit import DONE, fold_folder
     from maskvit_training.predictions import read_predictions
     from maskvit_training.report import evaluate as compute
     from maskvit_training.report import percent_interval, write_report
 
     chosen = load_recipe(recipe, overrides or ())
-    folders = [fold_folder(chosen, fold.number) for fold in _folds(chosen)]
-    trained = [folder for folder in folders if (folder / DONE).exists()]
+    folds = _folds(chosen)
+    trained = [fold for fold in folds if (fold_folder(chosen, fold.number) / DONE).exists()]
     if not trained:
         raise TrainingError(f"No fold in {chosen.output} is trained. Run maskvit-train fit first.")
-    tables = [folder / "predictions.csv" for folder in trained]
+    tables = [fold_folder(chosen, fold.number) / "predictions.csv" for fold in trained]
     predictions = read_predictions(tables, chosen.task.kind, chosen.task.classes)
-    evaluation = compute(chosen, predictions)
-    html = write_report(chosen.output / "report", chosen, predictions, evaluation)
-    console.print(f"{len(trained)} of {len(folders)} folds, {len(predictions)} tested units")
+    card = _scorecard_of(chosen, trained) if scorecard and chosen.evaluation.scorecard else None
+    evaluation = compute(chosen, predictions, card)
+    html = write_report(chosen.output / "report", chosen, predictions, evaluation, card)
+    console.print(f"{len(trained)} of {len(folds)} folds, {len(predictions)} tested units")
     for name, one in evaluation.pooled.items():
         console.print(f"  {name}: {percent_interval(one)}")
+    console.print(f"Report: {html}")
+
+
+@app.command()
+def scorecard(
+    recipe: RecipePath,
+    model: Annotated[str, typer.Argument(help="A bundle's folder, or a model's name.")],
+    overrides: Overrides = None,
+) -> None:
+    """Where any model looks on the recipe's cohort, masked and plain (evaluation.scorecard)."""
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.scorecard.cohort import score_cohort, spread_over
+    from maskvit_training.scorecard.report import write_scorecard
+    from napari_maskvit.model import load_model
+
+    chosen = load_recipe(recipe, overrides or ())
+    cases = read_cohort(chosen)
+    loaded = load_model(model)
+    some = spread_over(cases, chosen.evaluation.scorecard or len(cases))
+    card = score_cohort(chosen, loaded, some, cases, _tell)
+    html = write_scorecard(chosen.output / "scorecard", chosen, loaded.config.title, card)
     console.print(f"Report: {html}")
 
 
@@ -186,6 +217,28 @@ def background(
     changes = {"optimiser": {"epochs": epochs}}
     run_background(folder.resolve(), design, seeds, changes, console.print)
     console.print((folder / "experiment.md").read_text("utf-8"), soft_wrap=True, markup=False)
+
+
+def _tell(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _scorecard_of(recipe: Recipe, folds: Sequence[Fold]) -> Scorecard:
+    from functools import reduce
+    from operator import add
+
+    from maskvit_training.bundle import trained_model
+    from maskvit_training.network import load_encoder
+    from maskvit_training.scorecard.cohort import score_cohort, spread_over
+
+    encoder = load_encoder(recipe)
+    cards = []
+    for fold in folds:
+        some = spread_over(fold.test, recipe.evaluation.scorecard)
+        everybody = [*fold.test, *fold.tune, *fold.train]
+        model = trained_model(recipe, encoder, fold.number)
+        cards.append(score_cohort(recipe, model, some, everybody, _tell))
+    return reduce(add, cards)
 
 
 def _folds(recipe: Recipe) -> tuple[Fold, ...]:

@@ -34,6 +34,8 @@ class Case:
         Follow-up and whether the event was seen; survival only.
     fold
         As the table says it, None where it says nothing.
+    annotation
+        What a person has annotated, for the scorecard: GeoJSON or a label mask.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Case:
     time: float | None = None
     event: bool | None = None
     fold: str | None = None
+    annotation: Path | None = None
 
 
 def read_cohort(recipe: Recipe) -> tuple[Case, ...]:
@@ -90,16 +93,18 @@ class _Row:
         if not slide.exists():
             self.problems.append(f"slide not found: {slide}")
         survival = self.recipe.task.kind == "survival"
+        mask = self._file(self.data.mask, "mask") or self._mask_beside(name)
         case = Case(
             name=name,
             line=self.line,
             slide=slide,
-            mask=self._mask(name),
+            mask=mask,
             patient=self._text(self.data.patient) or name,
             label=None if survival else self._label(),
             time=self._time() if survival else None,
             event=self._event() if survival else None,
             fold=self._text(self.data.fold),
+            annotation=self._file(self.data.annotation, "annotation") or self._labels_in(mask),
         )
         return None if self.problems else case
 
@@ -111,17 +116,25 @@ class _Row:
             value = int(value)
         return str(value).strip() or None
 
-    def _mask(self, name: str) -> Path | None:
-        given = self._text(self.data.mask)
-        if given is not None:
-            path = _place(self.data, given)
-            if not path.exists():
-                self.problems.append(f"mask not found: {path}")
-            return path
+    def _file(self, column: str, what: str) -> Path | None:
+        given = self._text(column)
+        if given is None:
+            return None
+        path = _place(self.data, given)
+        if not path.exists():
+            self.problems.append(f"{what} not found: {path}")
+        return path
+
+    def _mask_beside(self, name: str) -> Path | None:
         if self.data.mask_folder is None:
             return None
         path = self.data.mask_folder / f"{name}{self.data.mask_suffix}"
         return path if path.exists() else None
+
+    def _labels_in(self, mask: Path | None) -> Path | None:
+        """A label mask says what is annotated, where the recipe says which labels do."""
+        wanted = self.data.mask_kind == "labels" and self.data.annotation_labels
+        return mask if wanted else None
 
     def _label(self) -> int | None:
         text = self._text(self.data.label)

@@ -59,6 +59,20 @@ def make_mask(case: Case, kind: str, slide: Slide) -> TissueMask:
 def read_label_mask(path: Path, slide: Slide) -> TissueMask:
     """Tissue from a picture of labels that covers the slide, 0 being background.
 
+    Raises
+    ------
+    FeatureError
+        If it cannot be read or has another shape than the slide.
+    """
+    from napari_maskvit.tissue import TissueMask
+
+    labels, spacing = read_labels(path, slide)
+    return TissueMask((labels > 0).astype(np.uint8), spacing, path.name)
+
+
+def read_labels(path: Path, slide: Slide) -> tuple[NDArray[Any], float]:
+    """A picture of labels that covers the slide, and its µm a pixel.
+
     PANDA's masks are pyramids with the label in the first channel: Radboud 0 background, 1 stroma,
     2 benign, 3 to 5 Gleason patterns; Karolinska 0 background, 1 benign, 2 cancer.
 
@@ -68,8 +82,6 @@ def read_label_mask(path: Path, slide: Slide) -> TissueMask:
         If it cannot be read or has another shape than the slide.
     """
     import tifffile
-
-    from napari_maskvit.tissue import TissueMask
 
     height, width = slide.shape
     spacing = slide.require_spacing()
@@ -86,7 +98,7 @@ def read_label_mask(path: Path, slide: Slide) -> TissueMask:
             f"The label mask {path.name} is {columns} x {rows} px, which is not the shape of "
             f"{slide.name} ({width} x {height} px)."
         )
-    return TissueMask((labels > 0).astype(np.uint8), width * spacing / columns, path.name)
+    return labels, width * spacing / columns
 
 
 def _coarse_level(levels: Any, width: int, spacing: float) -> NDArray[Any]:

@@ -130,6 +130,27 @@ def estimate(predictions: Predictions, recipe: EvaluationRecipe, seed: int) -> d
     }
 
 
+def bootstrapped(
+    values: NDArray[np.float64],
+    patients: tuple[str, ...],
+    bootstraps: int,
+    confidence: float,
+    seed: int,
+) -> Estimate:
+    """Mean of a number over slides (nan left out) with its percentile bootstrap interval."""
+    rng = np.random.default_rng(seed)
+    known = np.isfinite(values)
+    if not known.any():
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    values, patients = values[known], tuple(np.array(patients)[known])
+    groups = _groups(patients)
+    draws = [
+        float(values[np.concatenate([groups[one] for one in chosen])].mean())
+        for chosen in rng.integers(len(groups), size=(bootstraps, len(groups)))
+    ]
+    return Estimate(float(values.mean()), *_interval(draws, (1 - confidence) / 2))
+
+
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
     """[C, C] counts: true class down, predicted class across."""
     count = len(predictions.classes)

@@ -40,6 +40,10 @@ class DataRecipe(_Part):
         makes a mask's name from a slide's where there is no mask column.
     mask_kind
         "tissue": pixels of 1 are tissue; "labels": every pixel above 0 is, as in PANDA's masks.
+    annotation
+        Column of what a person has annotated on each slide, for the scorecard: GeoJSON, or a
+        picture of labels of which `annotation_labels` count (of the mask, where `mask_kind` is
+        "labels" and there is no such column).
     spacing
         µm/px of slides whose file does not say.
     unit
@@ -59,6 +63,8 @@ class DataRecipe(_Part):
     mask_folder: Path | None = None
     mask_suffix: str = "_mask.tiff"
     mask_kind: Literal["tissue", "labels"] = "tissue"
+    annotation: str = "annotation"
+    annotation_labels: tuple[int, ...] = ()
     spacing: Positive | None = None
     unit: Literal["slide", "patient"] = "slide"
 
@@ -224,9 +230,16 @@ class SplitRecipe(_Part):
 
 
 class EvaluationRecipe(_Part):
-    """How sure the numbers are."""
+    """How sure the numbers are, and how many slides are looked at closely.
+
+    Attributes
+    ----------
+    scorecard
+        Slides of each fold in the interpretability scorecard; 0 for none.
+    """
 
     bootstraps: Annotated[int, Field(ge=0)] = 1000
+    scorecard: Annotated[int, Field(ge=0)] = 8
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     calibration_bins: Count = 10
 

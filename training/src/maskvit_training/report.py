@@ -15,8 +15,19 @@ from maskvit_training.errors import TrainingError
 from maskvit_training.metrics import Estimate, Predictions, confusion, estimate, reliability
 from maskvit_training.plots import draw_confusion, draw_predictions, draw_reliability, draw_survival
 from maskvit_training.recipe import Recipe
+from maskvit_training.scorecard.cohort import Scorecard, summarise
+from maskvit_training.scorecard.plots import draw_scorecard
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+SCORECARD_NOTE = (
+    "Masked: the same weights with background masked; plain: without. Attention on background is a "
+    "share. Change of the answer is in its own units (grades, probability of the class, or risk), "
+    "change of attention a total variation from 0 to 1, both after all that a masked model does "
+    "not read was painted over. Deletion and insertion: mean distance from the whole slide's "
+    "answer as patches are left out, or come alone, in that order; more is better for deletion, "
+    "less for insertion. Pointing: over tissue only."
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,10 @@ class Evaluation:
     confusion
         Counts, true class down; None for survival.
     scorecard
-        Numbers of the interpretability scorecard by masking ("masked", "plain"), if there are any.
+        Numbers of the interpretability scorecard by masking ("masked", "plain"), if there are any:
+        means over slides.
+    scorecard_slides
+        How many slides those are.
     """
 
     name: str
@@ -54,11 +68,12 @@ class Evaluation:
     pooled: dict[str, Estimate]
     folds: dict[int, dict[str, Estimate]]
     confusion: tuple[tuple[int, ...], ...] | None
-    scorecard: dict[str, dict[str, float]]
+    scorecard: dict[str, dict[str, Estimate]]
+    scorecard_slides: int = 0
 
 
 def evaluate(
-    recipe: Recipe, predictions: Predictions, scorecard: dict[str, dict[str, float]] | None = None
+    recipe: Recipe, predictions: Predictions, scorecard: Scorecard | None = None
 ) -> Evaluation:
     """Compute every number."""
     folds = {
@@ -82,14 +97,30 @@ def evaluate(
         pooled=estimate(predictions, recipe.evaluation, recipe.seed),
         folds=folds,
         confusion=counts,
-        scorecard=scorecard or {},
+        scorecard={} if scorecard is None else summary_of(recipe, scorecard),
+        scorecard_slides=0 if scorecard is None else len(scorecard.slides),
     )
 
 
+def summary_of(recipe: Recipe, scorecard: Scorecard) -> dict[str, dict[str, Estimate]]:
+    """A scorecard's means with the recipe's intervals."""
+    of = recipe.evaluation
+    return summarise(scorecard, of.bootstraps, of.confidence, recipe.seed)
+
+
 def write_report(
-    folder: Path, recipe: Recipe, predictions: Predictions, evaluation: Evaluation
+    folder: Path,
+    recipe: Recipe,
+    predictions: Predictions,
+    evaluation: Evaluation,
+    scorecard: Scorecard | None = None,
 ) -> Path:
     """Write report.json, report.md, report.html and the plots.
+
+    Parameters
+    ----------
+    scorecard
+        What `evaluation` was made with, for its plots.
 
     Returns
     -------
@@ -98,8 +129,10 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     plots = _draw(folder, recipe, predictions, evaluation)
+    if scorecard is not None:
+        plots += draw_scorecard(folder, scorecard, evaluation.scorecard)
     (folder / "report.json").write_text(
-        json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False) + "\n", "utf-8"
+        json.dumps(plain_json(asdict(evaluation)), indent=2, allow_nan=False) + "\n", "utf-8"
     )
     _render(folder, evaluation, plots)
     return folder / "report.html"
@@ -111,6 +144,8 @@ def percent_interval(one: Estimate) -> str:
         return "–"
     if math.isnan(one.low):
         return f"{one.value:.3f}"
+    if one.value == one.low == one.high == 0:
+        return "0"  # exactly, and on every slide
     return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
@@ -133,18 +168,21 @@ def _tables(evaluation: Evaluation) -> list[Table]:
             Table("Confusion", ("true \\ predicted", *evaluation.classes), counts, "units")
         )
     if evaluation.scorecard:
-        columns = tuple(evaluation.scorecard)
-        lines = dict.fromkeys(name for column in evaluation.scorecard.values() for name in column)
-        score_rows = tuple(
-            (name, *(_number(evaluation.scorecard[column].get(name)) for column in columns))
-            for name in lines
-        )
-        tables.append(Table("Interpretability", ("", *columns), score_rows))
+        tables.append(scorecard_table(evaluation.scorecard, evaluation.scorecard_slides, interval))
     return tables
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.4g}"
+def scorecard_table(scorecard: dict[str, dict[str, Estimate]], slides: int, interval: str) -> Table:
+    """A scorecard as a table: a row a number, a column a masking."""
+    columns = tuple(scorecard)
+    names = dict.fromkeys(name for column in scorecard.values() for name in column)
+    missing = Estimate(math.nan, math.nan, math.nan)
+    rows = tuple(
+        (name, *(percent_interval(scorecard[column].get(name, missing)) for column in columns))
+        for name in names
+    )
+    note = f"Means over {slides} slides; {interval}. {SCORECARD_NOTE}"
+    return Table("Interpretability", ("", *columns), rows, note)
 
 
 def _draw(
@@ -190,12 +228,12 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """JSON has no nan: null instead."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return None
     return value
@@ -216,6 +254,7 @@ def read_report(folder: Path) -> Evaluation | None:
         facts = json.loads(path.read_text("utf-8"))
         facts["pooled"] = _estimates(facts["pooled"])
         facts["folds"] = {int(fold): _estimates(of) for fold, of in facts["folds"].items()}
+        facts["scorecard"] = {masking: _estimates(of) for masking, of in facts["scorecard"].items()}
         facts["classes"] = tuple(facts["classes"])
         counts = facts["confusion"]
         facts["confusion"] = None if counts is None else tuple(tuple(row) for row in counts)

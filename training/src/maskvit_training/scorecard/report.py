@@ -1,0 +1,47 @@
+"""The report of a scorecard alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskvit_training.report import plain_json, render, scorecard_table, summary_of
+from maskvit_training.scorecard.plots import draw_scorecard
+
+if TYPE_CHECKING:
+    from maskvit_training.recipe import Recipe
+    from maskvit_training.scorecard.cohort import Scorecard
+
+
+def write_scorecard(folder: Path, recipe: Recipe, title: str, scorecard: Scorecard) -> Path:
+    """Write scorecard.json, scorecard.md, scorecard.html and the plots; returns the HTML file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summary_of(recipe, scorecard)
+    facts = {
+        "model": title,
+        "slides": scorecard.slides,
+        "patients": scorecard.patients,
+        "summary": {
+            masking: {name: asdict(one) for name, one in of.items()}
+            for masking, of in summary.items()
+        },
+        "by_slide": {
+            masking: [one.numbers for one in of] for masking, of in scorecard.scores.items()
+        },
+    }
+    (folder / "scorecard.json").write_text(
+        json.dumps(plain_json(facts), indent=2, allow_nan=False) + "\n", "utf-8"
+    )
+    interval = f"{100 * recipe.evaluation.confidence:g} % intervals from resampled patients"
+    table = scorecard_table(summary, len(scorecard.slides), interval)
+    plots = [
+        (name, path.name, base64.b64encode(path.read_bytes()).decode())
+        for name, path in draw_scorecard(folder, scorecard, summary)
+    ]
+    for name in ("scorecard.md", "scorecard.html"):
+        text = render(f"{name}.j2", title=title, table=table, plots=plots)
+        (folder / name).write_text(text, "utf-8")
+    return folder / "scorecard.html"
