@@ -28,7 +28,7 @@ def caveats(
             f"{config.spacing:g} µm that the model was trained at: fine detail is missing."
         )
     token_side = plan.lattice.token_px * plan.lattice.spacing
-    tissue = float(plan.token_coverage.sum(dtype="float64")) * token_side**2 / 1e6
+    tissue = plan.covered * token_side**2 / 1e6
     if tissue == 0:
         sentences.append("The mask holds no tissue: nothing was looked at.")
     elif tissue < LITTLE_TISSUE:
