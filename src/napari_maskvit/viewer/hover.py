@@ -66,7 +66,7 @@ class Hover:
             return ""
         text = f"{heatmap.level} attention: {in_words(value, heatmap.normalisation)}"
         if session.comparing:
-            plain = session.attention.plain.pictures.get(heatmap.level)
+            plain = session.attention.beside.layers.pictures.get(heatmap.level)
             other = value_at(plain, x, y) if plain is not None else None
             if other is not None:
                 text += f", plain: {in_words(other, heatmap.normalisation)}"

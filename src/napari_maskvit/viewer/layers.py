@@ -129,6 +129,11 @@ class HeatmapLayers:
                 self.layers[level] = self._make(level, explanation)
         self._paint()
 
+    def preview(self, pictures: dict[str, Heatmap]) -> None:
+        """Show pictures of an unfinished update in place of those on display."""
+        self.pictures.update(pictures)
+        self._paint()
+
     def show(self, display: Display) -> None:
         """Follow a change of the display; values are computed again only where they differ."""
         if display.values_key != self._display.values_key:
@@ -212,12 +217,11 @@ class HeatmapLayers:
         try:
             chosen = self.current_level
             for level, layer in self.layers.items():
-                layer.colormap = self._display.colormap
-                layer.opacity = self._display.opacity
                 visible = self._display.visible and level == chosen
                 if visible:
                     self._fill(level, layer)
-                layer.visible = visible
+                _set(layer, colormap=self._display.colormap, opacity=self._display.opacity)
+                _set(layer, visible=visible)
         finally:
             self._applying = False
 
@@ -228,7 +232,7 @@ class HeatmapLayers:
         if layer.data.shape == heatmap.array.shape:
             # In place: no new texture, no new extent, so that frames stay cheap while a run grows.
             np.copyto(layer.data, heatmap.array)
-            layer.refresh(extent=False)
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
         else:
             layer.data = heatmap.array.copy()
         layer.metadata[TAG]["shown"] = heatmap
@@ -257,6 +261,14 @@ def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatm
         gamma=display.gamma,
         combine=display.combine,
     )
+
+
+def _set(layer: Any, **values: Any) -> None:
+    """Set what differs: napari rebuilds its scene whenever it is told something again."""
+    for name, value in values.items():
+        now = getattr(layer, name)
+        if (now.name if name == "colormap" else now) != value:
+            setattr(layer, name, value)
 
 
 def _title(layer: Any, on: bool) -> None:

@@ -4,42 +4,93 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.layers import heatmap_for
-from napari_maskvit.viewer.torch_import import import_torch
+from napari_maskvit.viewer.stale import kept_where_stale
+from napari_maskvit.viewer.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_maskvit.explain import Explainer, Explanation, Heatmap, Progress
     from napari_maskvit.tissue import TissueMask
     from napari_maskvit.viewer.jobs import Job
 
 STEP_SECONDS = 0.1
 PICTURE_SECONDS = 0.25
+UPDATE_PICTURE_SECONDS = 0.5
+"""An update that takes less than this shows its end alone."""
+
 PICTURE_SHARE = 0.15
 """Pictures of an unfinished run may cost at most about this share of its time."""
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a run is asked for.
+
+    Parameters
+    ----------
+    mask
+        What is tissue.
+    focus
+        Level-0 pixel (x, y) to begin at.
+    display
+        Says what is being looked at right now.
+    update
+        Whether the run follows a correction: a complete explanation is on display, and stays so
+        where it is not out of date.
+    before
+        Pictures on display, by level; for an update.
+    stale
+        (rows, columns) of patches that are out of date; for an update.
+    serial
+        Entry of the timeline that the mask belongs to.
+    """
+
+    mask: TissueMask
+    focus: tuple[float, float] | None
+    display: Callable[[], Display] = Display
+    update: bool = False
+    before: dict[str, Heatmap] = field(default_factory=dict)
+    stale: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    serial: int | None = None
+
+
+@dataclass(frozen=True)
 class Step:
-    """News from a run: how far it is and, now and then, what it looks like."""
+    """News from a run: how far it is and, now and then, what it looks like.
+
+    Parameters
+    ----------
+    progress
+        How far it is; None once it is done.
+    explanation
+        What is there; None where only the progress is told, and in the middle of an update.
+    pictures
+        Heatmaps of it by level, made in the worker.
+    display
+        What they were made for.
+    fresh
+        Patches (row, column) that are there since the last step.
+    """
 
     progress: Progress | None
     explanation: Explanation | None = None
     pictures: dict[str, Heatmap] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
+    fresh: tuple[tuple[int, int], ...] = ()
 
 
 def run_steps(
-    job: Job,
-    make: Callable[[], Explainer],
-    mask: TissueMask,
-    focus: tuple[float, float] | None,
-    display: Callable[[], Display],
+    job: Job, make: Callable[[], Explainer], request: Request
 ) -> Generator[Step, None, Step | None]:
-    """Explain ``mask``, yielding at most ten steps and four pictures a second.
+    """Explain a mask, yielding at most ten steps and four pictures a second.
 
     Parameters
     ----------
@@ -47,12 +98,8 @@ def run_steps(
         Asked whether the person has cancelled.
     make
         Gives the explainer; called in the worker, since it may load a model.
-    mask
-        What is tissue.
-    focus
-        Level-0 pixel (x, y) to begin at.
-    display
-        What is being looked at right now.
+    request
+        What to explain.
 
     Returns
     -------
@@ -60,33 +107,48 @@ def run_steps(
         The finished explanation, and the heatmap on display made of it; None once cancelled.
     """
     import_torch()
+    share_cores()
     explainer = make()
-    stream = explainer.stream(mask, focus=focus)
-    told = pictured = 0.0
+    stream = explainer.stream(request.mask, focus=request.focus)
+    told = 0.0
+    pictured = time.perf_counter() + UPDATE_PICTURE_SECONDS if request.update else 0.0
+    fresh: list[tuple[int, int]] = []
     try:
         while not job.cancelled:
             try:
                 progress = next(stream)
             except StopIteration as end:
-                return _pictured(None, end.value, display())
+                return _pictured(None, end.value, request)
+            fresh += [(patch.row, patch.column) for patch in progress.fresh]
             now = time.perf_counter()
             if now >= pictured:
-                step = _pictured(progress, progress.snapshot(), display())
+                step = _pictured(progress, progress.snapshot(), request)
                 cost = time.perf_counter() - now
                 pictured = now + max(PICTURE_SECONDS, cost / PICTURE_SHARE)
-                yield step
             elif now >= told:
-                yield Step(progress)
+                step = Step(progress)
             else:
                 continue
+            yield replace(step, fresh=tuple(fresh))
+            fresh.clear()
             told = time.perf_counter() + STEP_SECONDS
     finally:
         stream.close()
     return None
 
 
-def _pictured(progress: Progress | None, explanation: Explanation, display: Display) -> Step:
+def _pictured(progress: Progress | None, explanation: Explanation, request: Request) -> Step:
+    display = request.display()
     levels = explanation.heatmap_levels
     level = display.level if display.level in levels else next(iter(levels), None)
     pictures = {level: heatmap_for(explanation, level, display)} if level else {}
-    return Step(progress, explanation, pictures, display)
+    if progress is None or not request.update:
+        return Step(progress, explanation, pictures, display)
+    kept = {
+        level: replace(
+            picture,
+            array=kept_where_stale(picture, request.before.get(level), request.stale),
+        )
+        for level, picture in pictures.items()
+    }
+    return Step(progress, None, kept, display)

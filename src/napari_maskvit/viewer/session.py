@@ -20,6 +20,7 @@ from napari_maskvit.viewer.keys import bind_keys
 from napari_maskvit.viewer.layers import TAG, geometry, kind_of, slide_layer_data
 from napari_maskvit.viewer.memory import Memory
 from napari_maskvit.viewer.state import default_folder
+from napari_maskvit.viewer.timeline_desk import TimelineDesk
 from napari_maskvit.viewer.tissue_desk import TissueDesk
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Session:
         self._slide_layer: Any = None
         self.jobs = Jobs(self._tell_busy, self.fail)
         self.tissue = TissueDesk(self)
+        self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
         self._memory = Memory(self)
         self._hover = Hover(self)
@@ -270,12 +272,14 @@ class Session:
         """Take the last stroke back."""
         if self.tissue.editor:
             self.tissue.editor.layer.undo()
+            self.tissue.editor.settle()
 
     @_told
     def redo(self) -> None:
         """Do it again after all."""
         if self.tissue.editor:
             self.tissue.editor.layer.redo()
+            self.tissue.editor.settle()
 
     # ---- model and attention
 
@@ -312,12 +316,22 @@ class Session:
     @property
     def live(self) -> bool:
         """Whether a correction of the mask starts a run by itself, once there was one."""
-        return self.attention.live
+        return self.attention.live.on
+
+    @property
+    def updating(self) -> bool:
+        """Whether a correction is being followed: what is shown is about to change."""
+        return self.attention.live.is_updating
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the tissue was corrected since the explanation was made."""
+        return self.attention.live.stale.any
 
     @property
     def comparing(self) -> bool:
         """Whether plain attention stands beside."""
-        return self.attention.comparison is not None
+        return self.attention.beside.is_shown
 
     @property
     def legend(self) -> str:
@@ -369,7 +383,7 @@ class Session:
     @_told
     def set_live(self, on: bool) -> None:
         """Follow corrections of the mask, or wait for Run."""
-        self.attention.live = on
+        self.attention.live.on = on
         self.live_changed.emit(on)
 
     @_told

@@ -120,7 +120,8 @@ class TissueDesk:
     def discard_corrections(self) -> None:
         """Back to the mask as found."""
         if self.editor is not None and self.found is not None:
-            self.editor.replace(self.found, keep_corrections=False)
+            with self.session.timeline.naming("discarded"):
+                self.editor.replace(self.found, keep_corrections=False)
 
     def pick_tool(self, tool: str) -> None:
         """Select the mask layer and put a tool in hand."""
@@ -163,23 +164,26 @@ class TissueDesk:
                 else MaskError("No tissue is found with these settings.")
             )
         self.found = found
-        if editor and _alike(editor, found):
-            editor.show()
-            editor.replace(found, keep_corrections=True, levels=levels)
-        else:
-            self.take(found, levels=levels)
-            self.pick_tool("brush")
+        with self.session.timeline.naming("found"):
+            if editor and _alike(editor, found):
+                editor.show()
+                editor.replace(found, keep_corrections=True, levels=levels)
+            else:
+                self.take(found, levels=levels)
+                self.pick_tool("brush")
         self.session.attention.want_model()
 
     def _loaded(self, drawn: tuple[TissueMask, Levels]) -> None:
         mask, levels = drawn
-        self.take(mask, levels=levels)
+        with self.session.timeline.naming("loaded"):
+            self.take(mask, levels=levels)
         self.pick_tool("brush")
         self.session.attention.want_model()
 
     def _changed(self, box: Any) -> None:
-        self.session.mask_changed.emit()
+        # The update first: it works while the panels are told.
         self.session.attention.mask_changed(box)
+        self.session.mask_changed.emit()
 
     def _brush(self) -> None:
         self.session.brush_changed.emit()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_native_id
+
+NICE = 10
+"""How far computing steps back behind whatever draws the window."""
 
 _lock = Lock()
 
@@ -30,6 +33,23 @@ def import_torch() -> None:
         import torch
 
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+def share_cores() -> None:
+    """Let the calling thread compute on every core, behind the window; call it in a worker.
+
+    Where a thread can be made less urgent than the others (Linux), a core need not be kept free:
+    the window takes it when it has something to draw. Threads that this one starts are alike.
+    """
+    import torch
+
+    try:
+        if sys.platform != "linux":
+            return
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+        torch.set_num_threads(os.cpu_count() or 1)
+    except OSError:
+        return  # a sandbox may forbid it: a core stays free then
 
 
 def _draws_with_llvm() -> bool:

@@ -105,7 +105,7 @@ class ResultPanel(Panel):
         else:
             headline, detail = predicted(prediction)
             say(self.answer, headline)
-            say(self.detail, detail)
+            say(self.detail, f"{self._state()}{detail}")
         probabilities = prediction.probabilities if prediction else None
         labels = prediction.labels if prediction and probabilities else ()
         self.bars.show_probabilities(labels, probabilities or ())
@@ -114,6 +114,12 @@ class ResultPanel(Panel):
         else:
             done = explanation is not None and explanation.complete
             self.summarised.emit("no prediction" if done else "", done)
+
+    def _state(self) -> str:
+        """Whether the answer is the answer to the mask as it stands."""
+        if self.session.updating:
+            return "Updating… "
+        return "Of the tissue before it was corrected. " if self.session.outdated else ""
 
     def _no_answer(self, explanation: Explanation) -> None:
         if explanation.complete:

@@ -16,6 +16,8 @@ from napari_maskvit.viewer.wording import about_model, progress
 if TYPE_CHECKING:
     from napari_maskvit.explain import Progress
 
+_PLANNING = "Planning: which patches hold tissue…"
+_OUTDATED = "What is hatched is out of date: the tissue was corrected since."
 _RUN = "Run the model on the tissue; glass is neither read nor computed"
 
 
@@ -54,24 +56,30 @@ class RunPanel(Panel):
     def refresh(self) -> None:
         """Show Run or Cancel, and why Run is disabled."""
         session = self.session
-        running = session.running
+        # What is over in a blink should not move the panel: Cancel comes where an update lasts.
+        running = session.running and not session.attention.live.is_quick
         self.start.setVisible(not running)
         self.stop.setVisible(running)
         if running and self.bar.isHidden():
             self.bar.setRange(0, 0)
-            say(self.said, "Planning: which patches hold tissue…")
+            say(self.said, "Updating…" if session.updating else _PLANNING)
         self.bar.setVisible(running)
-        if not running:
+        if session.updating and not running:
+            say(self.said, "Updating…")
+        elif not running:
             say(self.said, reasons.run(session) or self._last())
         explanation = session.explanation
         self.start.setText("Run again" if explanation is not None else "Run")
         # Once everything is there, the way leads on to looking.
-        set_role(self.start, "" if explanation is not None and explanation.complete else "main")
-        allow(self.start, reasons.run(session))
+        done = explanation is not None and explanation.complete
+        waits = session.outdated and not session.updating
+        set_role(self.start, "" if done and not waits else "main")
+        allow(self.start, None if session.updating else reasons.run(session))
         say(self.model, about_model(session.model.config) if session.model else "")
 
     def _show_progress(self, step: Progress) -> None:
-        if not self.session.running:
+        session = self.session
+        if not session.running or session.attention.live.is_quick:
             return
         self.bar.setRange(0, max(1, step.total))
         self.bar.setValue(step.done)
@@ -79,6 +87,8 @@ class RunPanel(Panel):
 
     def _last(self) -> str:
         explanation = self.session.explanation
-        if explanation is None or explanation.complete:
+        if explanation is None:
             return ""
+        if explanation.complete:
+            return _OUTDATED if self.session.outdated else ""
         return "Cancelled before it was done: only a part of the tissue is shown."

@@ -1,0 +1,66 @@
+"""The explainers of a session: one a model and way of running it, with what they remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_maskvit.explain import Explainer
+    from napari_maskvit.model import Model
+    from napari_maskvit.slide import Slide
+
+MOST = 2
+"""Explainers that are kept: the masked run's and the one beside it."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is done; changing any of these needs another run.
+
+    Parameters
+    ----------
+    masking
+        Levels whose background is masked.
+    threshold
+        Coverage above which a position is kept.
+    device, precision
+        As `napari_maskvit.Explainer` takes them.
+    """
+
+    masking: tuple[str, ...] = ("patch", "region", "slide")
+    threshold: float = 0.0
+    device: str = "auto"
+    precision: str = "auto"
+
+
+class Explainers:
+    """Makes explainers and keeps the latest ones; `of` is called in workers."""
+
+    def __init__(self) -> None:
+        self.engine = Lock()
+        """Held by whatever computes: runs share caches and cores."""
+        self._kept: dict[tuple[Any, ...], Explainer] = {}
+
+    def of(self, slide: Slide, model: Model, options: RunOptions) -> Explainer:
+        """The explainer for a slide, a model and options; the caller holds `engine`."""
+        from napari_maskvit.explain import Explainer
+
+        key = (slide.identity, slide.spacing, model.sha256, options)
+        known = self._kept.pop(key, None)
+        while len(self._kept) >= MOST:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[key] = known or Explainer(
+            slide,
+            model,
+            masking=options.masking,
+            threshold=options.threshold,
+            device=options.device,
+            precision=options.precision,
+        )
+        return self._kept[key]
+
+    def clear(self) -> None:
+        """Forget all, as when another slide comes."""
+        self._kept = {}

@@ -1,0 +1,134 @@
+"""The live update: each correction of the mask is answered at once, and the newest wins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_maskvit.viewer.runs import Request, Step
+from napari_maskvit.viewer.stale import Stale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_maskvit.viewer.attention_desk import AttentionDesk
+    from napari_maskvit.viewer.marks import Box
+
+QUICK_MS = 700
+"""An update that takes longer shows its progress and Cancel."""
+
+HATCH_MS = 200
+"""What is up to date again before that is not hatched: it would only flash."""
+
+
+class LiveUpdate:
+    """Starts an update for each correction, and knows what is out of date.
+
+    Parameters
+    ----------
+    desk
+        Whose explanation follows the mask.
+    """
+
+    def __init__(self, desk: AttentionDesk) -> None:
+        from qtpy.QtCore import QTimer
+
+        self.desk, self.session = desk, desk.session
+        self.on = True
+        self.stale = Stale(desk.session.viewer)
+        self._quick, self._soon = QTimer(), QTimer()
+        for timer, wait, then in (
+            (self._quick, QUICK_MS, self._tell),
+            (self._soon, HATCH_MS, self.show),
+        ):
+            timer.setSingleShot(True)
+            timer.setInterval(wait)
+            timer.timeout.connect(then)
+        self._is_update = False
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether an update is under way."""
+        return self._is_update and self.session.jobs.is_running("run")
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an update is under way that began only just now."""
+        return self.is_updating and self._quick.isActive()
+
+    def corrected(self, box: Box, where: NDArray[np.bool_] | None) -> None:
+        """The tissue changed at some pixels of a box of the mask."""
+        editor, explanation = self.session.tissue.editor, self.desk.explanation
+        if editor is None or explanation is None or where is None or not where.any():
+            return
+        self.stale.lay_out(explanation)
+        self.stale.add(box, where, editor.spacing)
+        if not self.stale.is_shown and not self._soon.isActive():
+            self._soon.start()
+        # A mask without tissue has no answer; what was said of the one before stays, hatched.
+        if self.on and editor.tissue_mm2 > 0:
+            self.desk.update(self._centre(box, where, editor.spacing))
+
+    def request(self, focus: tuple[float, float]) -> Request:
+        """What an update asks for."""
+        editor = self.session.tissue.editor
+        assert editor is not None
+        layers = self.desk.layers
+        return Request(
+            editor.mask,
+            focus,
+            lambda: self.desk.display,
+            update=True,
+            before=dict(layers.pictures),
+            stale=self.stale.cells("region").copy(),
+            serial=self.session.timeline.serial,
+        )
+
+    def started(self, update: bool) -> None:
+        """A run has started."""
+        self._is_update = update
+        if update:
+            self._quick.start()
+        else:
+            self._quick.stop()
+
+    def step(self, step: Step) -> None:
+        """Patches are there again: hatch them no more."""
+        if step.fresh and self.stale.any:
+            self.stale.done(step.fresh)
+            if self.stale.is_shown:
+                self.show()
+
+    def done(self) -> None:
+        """Everything is up to date."""
+        self._stop()
+        self.stale.clear()
+        self.show()
+
+    def show(self) -> None:
+        """Hatch what is out of date at the level on display."""
+        level = self.desk.layers.current_level
+        self.stale.show(level or "patch", self.desk.display.visible and level is not None)
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._stop()
+        self.stale.drop()
+
+    def _stop(self) -> None:
+        self._quick.stop()
+        self._soon.stop()
+        self._is_update = False
+
+    def _tell(self) -> None:
+        if not self.session.closed:
+            self.session.busy_changed.emit(self.session.busy)
+
+    def _centre(self, box: Box, where: NDArray[np.bool_], um: float) -> tuple[float, float]:
+        """Level-0 pixel (x, y) in the middle of what changed."""
+        rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+        pixel = um / self.session.need_slide().require_spacing()
+        x = box[1].start + (columns[0] + columns[-1] + 1) / 2
+        y = box[0].start + (rows[0] + rows[-1] + 1) / 2
+        return float(x * pixel), float(y * pixel)

@@ -1,0 +1,324 @@
+"""The corrections of a session, one entry each, any of which can be gone back to."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_maskvit.errors import MaskvitError
+from napari_maskvit.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_maskvit.model import Prediction
+    from napari_maskvit.viewer.marks import Box
+
+MOST_ENTRIES = 1000
+MOST_BYTES = 64 << 20
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished correction.
+
+    Parameters
+    ----------
+    serial
+        Grows by one from entry to entry, and is never used again.
+    time
+        When it was finished, ISO 8601, UTC.
+    kind
+        What was done, in a word or two: "painted", "erased", "undone".
+    box
+        First row, row after the last, first column, column after the last that changed; in mask
+        pixels.
+    shape, spacing
+        Of the mask: rows and columns, and the side of a pixel in µm.
+    delta
+        What changed in the box: old XOR new, packed and compressed. Of a whole mask: the mask.
+    whole
+        Whether ``delta`` is a mask of its own, which rests on no entry before.
+    tissue_mm2, gained_mm2, lost_mm2
+        Tissue after it, and by how much it grew and shrank.
+    prediction
+        What the model said of the mask then; None where it was not asked.
+    """
+
+    serial: int
+    time: str
+    kind: str
+    box: tuple[int, int, int, int]
+    shape: tuple[int, int]
+    spacing: float
+    delta: bytes
+    whole: bool
+    tissue_mm2: float
+    gained_mm2: float
+    lost_mm2: float
+    prediction: Prediction | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in types that JSON knows."""
+        facts = asdict(self)
+        return {**facts, "delta": base64.b64encode(self.delta).decode("ascii")}
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Entry:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        MaskvitError
+            If something is missing or of the wrong kind.
+        """
+        from napari_maskvit.model import Prediction
+
+        try:
+            known = {name: facts[name] for name in cls.__dataclass_fields__}
+            said: dict[str, Any] | None = known.pop("prediction")
+            known["delta"] = base64.b64decode(known["delta"], validate=True)
+            known["box"], known["shape"] = tuple(known["box"]), tuple(known["shape"])
+            prediction = None
+            if said is not None:
+                listed: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+                prediction = Prediction(**listed)
+            return cls(**known, prediction=prediction)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MaskvitError(
+                f"An entry of the timeline cannot be read ({type(error).__name__}: {error})."
+            ) from error
+
+
+class Timeline:
+    """Every mask of a session, as what changed from one to the next.
+
+    Parameters
+    ----------
+    most_entries, most_bytes
+        Bounds; the oldest entries go first, and the one that is then the first keeps its mask.
+    """
+
+    def __init__(self, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+        self.most_entries, self.most_bytes = most_entries, most_bytes
+        self._entries: list[Entry] = []
+        self._now: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
+        self._serial = 0
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def latest(self) -> Entry | None:
+        """The entry of the mask as it stands."""
+        return self._entries[-1] if self._entries else None
+
+    def begin(self, mask: NDArray[np.uint8], spacing: float, kind: str) -> Entry:
+        """Take a mask that rests on none before: the first, or one of another shape.
+
+        Parameters
+        ----------
+        mask
+            (rows, columns) uint8; copied.
+        spacing
+            Side of a pixel, µm.
+        kind
+            Where it comes from.
+        """
+        self._now = np.array(mask, np.uint8)
+        box = (0, mask.shape[0], 0, mask.shape[1])
+        tissue = int(np.count_nonzero(mask == TissueMask.TISSUE))
+        return self._append(kind, box, spacing, packed(self._now), True, (tissue, tissue, 0))
+
+    def record(self, mask: NDArray[np.uint8], box: Box, kind: str) -> NDArray[np.bool_] | None:
+        """Take a correction.
+
+        Parameters
+        ----------
+        mask
+            (rows, columns) uint8, the whole mask as it stands.
+        box
+            Where it may have changed.
+        kind
+            What was done.
+
+        Returns
+        -------
+        ndarray or None
+            Pixels of the box whose tissue changed; None where nothing at all did.
+        """
+        then, now = self._now[box], np.asarray(mask[box], np.uint8)
+        delta = then ^ now
+        latest = self.latest
+        if latest is None or not delta.any():
+            return None
+        was, is_tissue = then == TissueMask.TISSUE, now == TissueMask.TISSUE
+        gained = int(np.count_nonzero(is_tissue & ~was))
+        lost = int(np.count_nonzero(was & ~is_tissue))
+        before = round(latest.tissue_mm2 * 1e6 / latest.spacing**2)
+        place = (box[0].start, box[0].stop, box[1].start, box[1].stop)
+        counts = (before + gained - lost, gained, lost)
+        self._append(kind, place, latest.spacing, packed(delta), False, counts)
+        np.copyto(then, now)
+        return was != is_tissue
+
+    def answered(self, serial: int, prediction: Prediction | None) -> None:
+        """Note what the model said of an entry's mask; one that is gone is no error."""
+        at = self._place(serial)
+        if at is not None:
+            self._entries[at] = replace(self._entries[at], prediction=prediction)
+
+    def mask_at(self, serial: int) -> TissueMask:
+        """The mask as it stood after an entry, exactly.
+
+        Raises
+        ------
+        MaskvitError
+            If there is no such entry any more.
+        """
+        at = self._place(serial)
+        if at is None:
+            raise MaskvitError("That step of the timeline is gone; choose a later one.")
+        start = next(i for i in range(at, -1, -1) if self._entries[i].whole)
+        array = np.zeros(self._entries[start].shape, np.uint8)
+        for entry in self._entries[start : at + 1]:
+            _apply(array, entry)
+        return TissueMask(array, self._entries[at].spacing, "tissue mask")
+
+    def to_json(self) -> dict[str, Any]:
+        """The timeline in types that JSON knows; masks are compressed."""
+        return {"version": VERSION, "entries": [entry.to_json() for entry in self._entries]}
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Timeline:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        MaskvitError
+            If it is damaged, or of a newer version.
+        """
+        if not isinstance(facts, dict) or facts.get("version", 0) > VERSION:
+            raise MaskvitError("The timeline was saved by a newer version; update MaskViT.")
+        entries = [Entry.from_json(one) for one in facts.get("entries", [])]
+        return cls.of(entries)
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Timeline:
+        """A timeline of entries that were kept elsewhere, oldest first.
+
+        Raises
+        ------
+        MaskvitError
+            If the first rests on an entry that is not among them, or a mask is damaged.
+        """
+        made = cls()
+        if entries and not entries[0].whole:
+            raise MaskvitError("The timeline lacks its beginning, so its masks cannot be built.")
+        made._entries = list(entries)
+        made.nbytes = sum(len(entry.delta) for entry in entries)
+        if entries:
+            made._serial = entries[-1].serial
+            made._now = np.array(made.mask_at(entries[-1].serial).array)
+            made._forget()
+        return made
+
+    def _append(
+        self,
+        kind: str,
+        box: tuple[int, int, int, int],
+        spacing: float,
+        delta: bytes,
+        whole: bool,
+        counts: tuple[int, int, int],
+    ) -> Entry:
+        self._serial += 1
+        tissue, gained, lost = (count * spacing**2 / 1e6 for count in counts)
+        rows, columns = self._now.shape
+        entry = Entry(
+            serial=self._serial,
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            kind=kind,
+            box=box,
+            shape=(rows, columns),
+            spacing=spacing,
+            delta=delta,
+            whole=whole,
+            tissue_mm2=tissue,
+            gained_mm2=gained,
+            lost_mm2=lost,
+        )
+        self._entries.append(entry)
+        self.nbytes += len(delta)
+        self._forget()
+        return entry
+
+    def _forget(self) -> None:
+        """Drop the oldest entries where there are too many or they are too large."""
+        over = len(self._entries) - self.most_entries
+        # A tenth more than needed, so that the first mask is not packed again at every stroke.
+        drop = over + self.most_entries // 10 if over > 0 else 0
+        left = self.nbytes - sum(len(entry.delta) for entry in self._entries[:drop])
+        while left > self.most_bytes and drop < len(self._entries) - 1:
+            left -= len(self._entries[drop].delta)
+            drop += 1
+        drop = min(drop, len(self._entries) - 1)
+        if drop <= 0:
+            return
+        first = self._entries[drop]
+        array = np.array(self.mask_at(first.serial).array)
+        box = (0, first.shape[0], 0, first.shape[1])
+        self._entries[: drop + 1] = [replace(first, box=box, delta=packed(array), whole=True)]
+        self.nbytes = sum(len(entry.delta) for entry in self._entries)
+
+    def _place(self, serial: int) -> int | None:
+        return next((i for i, one in enumerate(self._entries) if one.serial == serial), None)
+
+
+def packed(array: NDArray[np.uint8]) -> bytes:
+    """A uint8 picture of few values in few bytes: its bit planes, compressed."""
+    planes = int(array.max(initial=0)).bit_length()
+    bits = [np.packbits((array >> plane) & 1).tobytes() for plane in range(planes)]
+    return bytes([planes]) + zlib.compress(b"".join(bits), 1)
+
+
+def unpacked(data: bytes, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """What `packed` packed.
+
+    Raises
+    ------
+    MaskvitError
+        If the bytes are not such a picture.
+    """
+    count = shape[0] * shape[1]
+    try:
+        planes, bits = data[0], np.frombuffer(zlib.decompress(data[1:]), np.uint8)
+        rows = bits.reshape(planes, -(-count // 8)) if planes else bits.reshape(0, 0)
+    except (IndexError, ValueError, zlib.error) as error:
+        raise MaskvitError(f"A mask of the timeline is damaged ({error}).") from error
+    array = np.zeros(count, np.uint8)
+    for plane, row in enumerate(rows):
+        array |= np.unpackbits(row, count=count) << plane
+    return array.reshape(shape)
+
+
+def _apply(array: NDArray[np.uint8], entry: Entry) -> None:
+    top, bottom, left, right = entry.box
+    delta = unpacked(entry.delta, (bottom - top, right - left))
+    if entry.whole:
+        array[...] = delta
+    else:
+        array[top:bottom, left:right] ^= delta
