@@ -30,7 +30,10 @@ def caveats(
     token_side = plan.lattice.token_px * plan.lattice.spacing
     tissue = plan.covered * token_side**2 / 1e6
     if tissue == 0:
-        sentences.append("The mask holds no tissue: nothing was looked at.")
+        sentences.append(
+            "The mask holds no tissue: nothing was looked at. Paint some in the viewer, or give a "
+            "mask of your own."
+        )
     elif tissue < LITTLE_TISSUE:
         sentences.append(f"There is little tissue: {tissue:.3f} mm².")
     if statistics.undecodable_tiles:
