@@ -86,7 +86,7 @@ def subject(phantoms: Path) -> Iterator[Subject]:
     def tissue(case, of) -> TissueMask:
         return read_annotation(case.mask, of, (1, 2, 3, 4, 5))
 
-    annotation = read_annotation(first.annotation, slide, recipe.data.annotation_labels)
+    annotation = read_annotation(first.annotation, slide, first.annotation_labels)
     yield Subject(slide, tissue(first, slide), (other, tissue(second, other)), annotation)
     slide.close()
     other.close()

@@ -74,6 +74,30 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def patches(
+    table: Annotated[Path, typer.Argument(help="CSV with a row a patch; paths start from it.")],
+    folder: Annotated[Path, typer.Argument(help="Where slides and cohort.csv are written.")],
+    spacing: Annotated[float, typer.Option(min=0.01, help="µm a pixel of a patch.")] = 1.0,
+    position_spacing: Annotated[
+        float, typer.Option(min=0.01, help="µm a unit of the positions.")
+    ] = 0.25,
+    label: Annotated[str, typer.Option(help="Column of a slide's label.")] = "isup_grade",
+    patient: Annotated[str, typer.Option(help="Column of the patient.")] = "patient_id",
+    fewest: Annotated[int, typer.Option(min=1, help="Leave slides of fewer patches out.")] = 1,
+) -> None:
+    """Put a folder of patches (SICAPv2 and its like) together into slides with a cohort table."""
+    from maskvit_training.patches import PatchTable, read_patches, write_slides
+
+    columns = PatchTable(spacing, position_spacing, label=label, patient=patient)
+    pieces = read_patches(table, columns)
+    large = [one for one in pieces if len(one.patches) >= fewest]
+    if not large:
+        raise TrainingError(f"No slide in {table} has {fewest} patches.")
+    cohort = write_slides(folder, large, columns, _tell)
+    console.print(f"{len(large)} of {len(pieces)} slides have {fewest} patches: {cohort}")
+
+
+@app.command()
 def split(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Draw the folds by patient and write them down (fit does so too where it is not done)."""
     chosen = load_recipe(recipe, overrides or ())

@@ -35,7 +35,8 @@ class Case:
     fold
         As the table says it, None where it says nothing.
     annotation
-        What a person has annotated, for the scorecard: GeoJSON or a label mask.
+        What a person has annotated, for the scorecard: GeoJSON, or a label mask of which
+        `annotation_labels` count.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Case:
     event: bool | None = None
     fold: str | None = None
     annotation: Path | None = None
+    annotation_labels: tuple[int, ...] = ()
 
 
 def read_cohort(recipe: Recipe) -> tuple[Case, ...]:
@@ -70,7 +72,7 @@ def read_cohort(recipe: Recipe) -> tuple[Case, ...]:
             cases.append(case)
     problems += _across_rows(cases, recipe)
     if problems:
-        raise CohortError(_listing(recipe.data.cohort, problems))
+        raise CohortError(broken_rows(recipe.data.cohort, problems))
     if not cases:
         raise CohortError(f"{recipe.data.cohort} has no rows.")
     return tuple(cases)
@@ -94,6 +96,7 @@ class _Row:
             self.problems.append(f"slide not found: {slide}")
         survival = self.recipe.task.kind == "survival"
         mask = self._file(self.data.mask, "mask") or self._mask_beside(name)
+        labels = self._annotation_labels()
         case = Case(
             name=name,
             line=self.line,
@@ -104,7 +107,9 @@ class _Row:
             time=self._time() if survival else None,
             event=self._event() if survival else None,
             fold=self._text(self.data.fold),
-            annotation=self._file(self.data.annotation, "annotation") or self._labels_in(mask),
+            annotation=self._file(self.data.annotation, "annotation")
+            or self._labels_in(mask, labels),
+            annotation_labels=labels,
         )
         return None if self.problems else case
 
@@ -131,10 +136,21 @@ class _Row:
         path = self.data.mask_folder / f"{name}{self.data.mask_suffix}"
         return path if path.exists() else None
 
-    def _labels_in(self, mask: Path | None) -> Path | None:
+    def _labels_in(self, mask: Path | None, labels: tuple[int, ...]) -> Path | None:
         """A label mask says what is annotated, where the recipe says which labels do."""
-        wanted = self.data.mask_kind == "labels" and self.data.annotation_labels
-        return mask if wanted else None
+        return mask if self.data.mask_kind == "labels" and labels else None
+
+    def _annotation_labels(self) -> tuple[int, ...]:
+        wanted = self.data.annotation_labels
+        if not isinstance(wanted, dict):
+            return wanted
+        provider = self._text(self.data.provider)
+        if provider not in wanted:
+            self.problems.append(
+                f"{self.data.provider} is {provider!r}, for which data.annotation_labels says "
+                f"nothing (known: {', '.join(wanted)})"
+            )
+        return wanted.get(provider or "", ())
 
     def _label(self) -> int | None:
         text = self._text(self.data.label)
@@ -230,7 +246,8 @@ def _place(data: DataRecipe, name: str) -> Path:
     return (data.root or data.cohort.parent) / name
 
 
-def _listing(path: Path, problems: list[tuple[int, str]]) -> str:
+def broken_rows(path: Path, problems: list[tuple[int, str]]) -> str:
+    """One message that names every broken row of a table with its line."""
     rows = len({line for line, _ in problems})
     lines = [f"  line {line}: {text}" for line, text in sorted(problems)[:NAMED_PROBLEMS]]
     if len(problems) > NAMED_PROBLEMS:

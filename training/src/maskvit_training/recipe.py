@@ -43,7 +43,8 @@ class DataRecipe(_Part):
     annotation
         Column of what a person has annotated on each slide, for the scorecard: GeoJSON, or a
         picture of labels of which `annotation_labels` count (of the mask, where `mask_kind` is
-        "labels" and there is no such column).
+        "labels" and there is no such column). Where laboratories number labels differently:
+        labels by what the column `provider` says.
     spacing
         µm/px of slides whose file does not say.
     unit
@@ -64,7 +65,8 @@ class DataRecipe(_Part):
     mask_suffix: str = "_mask.tiff"
     mask_kind: Literal["tissue", "labels"] = "tissue"
     annotation: str = "annotation"
-    annotation_labels: tuple[int, ...] = ()
+    annotation_labels: tuple[int, ...] | dict[str, tuple[int, ...]] = ()
+    provider: str = "data_provider"
     spacing: Positive | None = None
     unit: Literal["slide", "patient"] = "slide"
 

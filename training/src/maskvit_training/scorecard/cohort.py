@@ -193,7 +193,7 @@ def _subject(recipe: Recipe, case: Case, other: Case | None, stack: ExitStack) -
         lender = borrowed, make_mask(other, kind, borrowed)
     annotation = None
     if case.annotation is not None:
-        annotation = read_annotation(case.annotation, slide, recipe.data.annotation_labels)
+        annotation = read_annotation(case.annotation, slide, case.annotation_labels)
     return Subject(slide, make_mask(case, kind, slide), lender, annotation, recipe.seed)
 
 
@@ -217,7 +217,7 @@ def _kept_at(
             facts[f"{role} mask"] = mask_key(one, recipe.data.mask_kind)
     if case.annotation is not None:
         facts["annotation"] = [str(case.annotation), case.annotation.stat().st_mtime_ns]
-        facts["labels"] = list(recipe.data.annotation_labels)
+        facts["labels"] = list(case.annotation_labels)
     return recipe.output / "scorecard" / f"{content_key(facts)}.json"
 
 
