@@ -51,9 +51,10 @@ class Marks:
             **place,
         )
 
-    def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], box: Box) -> None:
-        """Bring a box of the mask, its rim included, up to date."""
-        _mark(self.levels, mask, found, box)
+    def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], *boxes: Box) -> None:
+        """Bring boxes of the mask, their rims included, up to date."""
+        for box in boxes:
+            _mark(self.levels, mask, found, box)
         self.layer.refresh(extent=False)
 
     def take(self, levels: Levels) -> None:
@@ -86,9 +87,10 @@ def _mark(
     marks = levels[0][rows, columns]
     marks[...] = 0
     if found is not mask:
-        now, then = mask[rows, columns] == 1, found[rows, columns] == 1
-        marks[now & ~then] = ADDED
-        marks[then & ~now] = REMOVED
+        now, then = mask[rows, columns], found[rows, columns] == 1
+        marks[(now == 1) & ~then] = ADDED
+        # An excluded kind has a colour of its own, which says more.
+        marks[then & (now == 0)] = REMOVED
     marks[inner_edge(mask, (rows, columns))] = OUTLINE
     for fine, coarse in pairwise(levels):
         rows, columns = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_maskvit.tissue import TissueMask
+from napari_maskvit.tissue.edits import Edit
+from napari_maskvit.tissue.kinds import EXCLUDED
 from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
 from napari_maskvit.viewer.marks import Box, Levels, Marks, mark_levels
 
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
 
 TISSUE_COLOUR = (0.0, 0.55, 0.60, 1.0)
 FILL_ALPHA = 0.14
-KIND_COLOURS = {2: (0.35, 0.35, 0.35, 0.35), 3: (0.5, 0.2, 0.5, 0.35), 4: (0.5, 0.5, 0.0, 0.35)}
+KIND_ALPHA = 0.5
+KIND_COLOURS = {
+    kind.value: (*(part / 255 for part in kind.colour), KIND_ALPHA) for kind in EXCLUDED
+}
 MAX_SIDE = 16_384
 SETTLE_MS = 60
+TILE = 512
 
 
 class MaskLayer:
@@ -63,7 +69,7 @@ class MaskLayer:
         self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
         self._mask: TissueMask | None = mask
         self._writing = False
-        self._added = self._removed = self._tissue = 0
+        self._added = self._removed = self._tissue = self._excluded = 0
         self.layer = self._make_layer()
         if levels is None:
             levels = mark_levels(self._shadow, self.found)
@@ -99,6 +105,16 @@ class MaskLayer:
         """Area that a person removed, mm²."""
         return self._removed * self.spacing**2 / 1e6
 
+    @property
+    def excluded_mm2(self) -> float:
+        """Area that is marked as an excluded kind, mm²."""
+        return self._excluded * self.spacing**2 / 1e6
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether anything was added, removed or marked as excluded."""
+        return bool(self._added or self._removed or self._excluded)
+
     def replace(
         self, found: TissueMask, *, keep_corrections: bool, levels: Levels | None = None
     ) -> None:
@@ -107,8 +123,8 @@ class MaskLayer:
         ``levels`` are its `mark_levels`, worked out beforehand.
         """
         new = np.array(found.array, np.uint8)
-        if keep_corrections and (self._added or self._removed):
-            by_hand = (self._shadow == 1) != (self.found == 1)
+        if keep_corrections and self.is_corrected:
+            by_hand = ((self._shadow == 1) != (self.found == 1)) | (self._shadow > 1)
             new[by_hand] = self._shadow[by_hand]
             levels = None
         self.found = np.array(found.array, np.uint8)
@@ -117,6 +133,28 @@ class MaskLayer:
     def set_mask(self, mask: TissueMask) -> None:
         """Take over a mask of the same shape and compare it with the one found."""
         self._write(np.array(mask.array, np.uint8))
+
+    def apply(self, edit: Edit, levels: Levels | None = None) -> None:
+        """Make a correction of the mask as it stands, which one undo takes back.
+
+        ``levels`` are the `mark_levels` of the mask afterwards, worked out beforehand.
+        """
+        self._compare()
+        box = edit.box
+        if box is None:
+            return
+        self._writing = True
+        try:
+            with self.layer.block_history():
+                for patch in edit.patches:
+                    self._write_patch(patch.box, patch.values)
+            # napari draws what it gathered; the pixels are there.
+            self.layer._partial_labels_refresh()
+        finally:
+            self._writing = False
+        parts = [patch.box for patch in edit.patches]
+        self._follow(parts, levels)
+        self.changed.emit(box)
 
     def show(self) -> None:
         """Put layers that were removed back."""
@@ -176,7 +214,21 @@ class MaskLayer:
         if self.outline not in layers:
             insert_quietly(self.viewer, len(layers), self.outline)
 
+    def _write_patch(self, box: Box, values: NDArray[np.uint8]) -> None:
+        rows, columns = np.nonzero(values != self.layer.data[box])
+        if rows.size:
+            new = values[rows, columns]
+            # Both stay in the history for long: one value where there is one, and short indices.
+            one = int(new[0]) if (new == new[0]).all() else new
+            places = tuple(
+                (along + side.start).astype(np.uint16)
+                for along, side in zip((rows, columns), box, strict=True)
+            )
+            self.layer.data_setitem(places, one, refresh=False)
+
     def _on_paint(self, event: Any) -> None:
+        if self._writing:
+            return
         box = box_of(event.value, self._shadow.shape)
         # Outside a drag (polygon, fill from code) the event comes before the data is written.
         if box is not None and not self._take(box):
@@ -198,16 +250,25 @@ class MaskLayer:
 
     def _take(self, box: Box) -> bool:
         """Bring shadow, outline and numbers up to date in a box; whether anything changed."""
-        new = np.asarray(self.layer.data)[box]
-        if np.array_equal(new, self._shadow[box]):
+        data = np.asarray(self.layer.data)
+        parts = [part for part in tiles(box) if not np.array_equal(data[part], self._shadow[part])]
+        if not parts:
             return False
-        self._count(box, -1)
-        self._shadow[box] = new
-        self._mask = None
-        self._count(box, +1)
-        self.marks.draw(self._shadow, self.found, box)
+        self._follow(parts)
         self.changed.emit(box)
         return True
+
+    def _follow(self, parts: list[Box], levels: Levels | None = None) -> None:
+        data = np.asarray(self.layer.data)
+        for part in parts:
+            self._count(part, -1)
+            self._shadow[part] = data[part]
+            self._count(part, +1)
+        self._mask = None
+        if levels is None:
+            self.marks.draw(self._shadow, self.found, *parts)
+        else:
+            self.marks.take(levels)
 
     def _write(self, array: NDArray[np.uint8], levels: Levels | None = None) -> None:
         self._writing = True
@@ -226,15 +287,17 @@ class MaskLayer:
         self.changed.emit(_everything(array))
 
     def _recount(self, as_found: bool) -> None:
-        self._added = self._removed = self._tissue = 0
+        self._added = self._removed = self._tissue = self._excluded = 0
         if as_found:
             self._tissue = int(np.count_nonzero(self._shadow == 1))
+            self._excluded = int(np.count_nonzero(self._shadow > 1))
         else:
             self._count(_everything(self._shadow), +1)
 
     def _count(self, box: Box, sign: int) -> None:
         now, then = self._shadow[box] == 1, self.found[box] == 1
         self._tissue += sign * int(np.count_nonzero(now))
+        self._excluded += sign * int(np.count_nonzero(self._shadow[box] > 1))
         self._added += sign * int(np.count_nonzero(now & ~then))
         self._removed += sign * int(np.count_nonzero(then & ~now))
 
@@ -258,6 +321,17 @@ def box_of(item: Iterable[Any], shape: tuple[int, ...]) -> Box | None:
     low = np.min([[one[0] for one in box] for box in boxes], axis=0)
     high = np.max([[one[1] for one in box] for box in boxes], axis=0)
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def tiles(box: Box) -> Iterator[Box]:
+    """Cut a box, so that a change here and one far away do not cost all that lies between."""
+    rows, columns = box
+    for top in range(rows.start, rows.stop, TILE):
+        for left in range(columns.start, columns.stop, TILE):
+            yield (
+                slice(top, min(top + TILE, rows.stop)),
+                slice(left, min(left + TILE, columns.stop)),
+            )
 
 
 def bounding_box(where: NDArray[np.bool_]) -> Box | None:
