@@ -6,21 +6,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
-from napari_maskvit.explain.hierarchy import RegionResult, Run
+from napari_maskvit.explain.cache import ResultCache
+from napari_maskvit.explain.hierarchy import Run
 from napari_maskvit.explain.lattice import LEVELS, Lattice
-from napari_maskvit.explain.patches import PatchCache, PatchResult
-from napari_maskvit.explain.plan import PatchPlan, Plan, check_masking, make_plan
+from napari_maskvit.explain.patches import PatchResult
+from napari_maskvit.explain.plan import PatchPlan, Plan, check_masking
+from napari_maskvit.explain.planner import Planner
 from napari_maskvit.explain.progress import Progress
+from napari_maskvit.explain.reading import Pixels, batches, nearest_first, read_patch, waves
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_maskvit.explain.explanation import Explanation
     from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
@@ -29,27 +30,15 @@ if TYPE_CHECKING:
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 65536}
 """Tokens a batch. On two CPU cores the activations of more no longer fit the cache."""
 
-WAVE = 4
-"""Batches read ahead and sorted by length together."""
-
 READERS = 2
-
-
-@dataclass(frozen=True)
-class _Pixels:
-    """Kept tokens of one patch: (K, p, p, 3) uint8 and the (t, t) tokens that could be read."""
-
-    plan: PatchPlan
-    tokens: NDArray[np.uint8]
-    kept: NDArray[np.bool_]
 
 
 class Explainer:
     """Explains one slide with one model, again and again, computing only what changed.
 
-    Patch results are kept by content (patch, its token mask), so that an explanation after a
-    correction of the mask costs only the patches whose tokens changed. Background is never
-    decoded nor computed.
+    Results are kept by content (a patch and its token mask, a region and its patches), so that
+    an explanation after a correction of the mask costs only what the correction touched, and one
+    after an undo costs nothing. Background is never decoded nor computed.
 
     Parameters
     ----------
@@ -66,7 +55,8 @@ class Explainer:
     precision
         "auto", "float32" or "bfloat16" (the weights are held in it).
     cache_bytes
-        Bound on the patch results that are kept between explanations.
+        Bound on the results that are kept between explanations. Where it is reached, what the
+        latest explanation does not use and what is cheapest to compute again goes first.
 
     Raises
     ------
@@ -96,13 +86,18 @@ class Explainer:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.model = model.to(self.device, self.precision)
-        self.cache = PatchCache(cache_bytes)
-        self._regions: dict[tuple[int, int], RegionResult] = {}
+        self.cache = ResultCache(cache_bytes)
+        self._planner = Planner(self.lattice, self.masking, self.threshold, self.cache)
         self.token_budget = TOKEN_BUDGET["cuda" if self.device.startswith("cuda") else "cpu"]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held between explanations, in bytes: the cache and the latest mask."""
+        return self.cache.nbytes + self._planner.nbytes
 
     def plan(self, mask: TissueMask) -> Plan:
         """What an explanation under ``mask`` keeps; reads no pixel."""
-        return make_plan(mask, self.lattice, self.masking, self.threshold)
+        return self._planner.plan(mask)
 
     def explain(
         self,
@@ -153,69 +148,66 @@ class Explainer:
         Closing the generator cancels the run; patches that are done stay known.
         """
         planning = time.perf_counter()
-        plan = self.plan(mask)
-        patches = _ordered(plan, focus)
-        run = Run(self.slide, self.model, plan, self.device, self.precision, self._regions)
-        missing = []
-        for patch in patches:
-            known = self.cache.get(patch.key)
-            if known is None:
-                missing.append(patch)
-            else:
-                run.add(patch, known, computed=False)
+        self.cache.begin()
+        run = self._run(self.plan(mask), self.cache)
         run.note_time("planning", planning)
-        if run.results:
-            yield run.progress(tuple(run.results.values()), len(patches), None)
-        yield from self._compute(run, missing, len(patches))
+        yield from self._advance(run, focus)
         return run.explanation(complete=True)
 
-    def _compute(
-        self, run: Run, missing: list[PatchPlan], total: int
+    def _run(self, plan: Plan, cache: ResultCache, *, keep_answers: bool = True) -> Run:
+        return Run(
+            self.slide,
+            self.model,
+            plan,
+            self.device,
+            self.precision,
+            cache,
+            keep_answers=keep_answers,
+        )
+
+    def _advance(
+        self, run: Run, focus: tuple[float, float] | None
     ) -> Generator[Progress, None, None]:
-        tokens_left = sum(int(patch.kept.sum()) for patch in missing)
+        """Bring a run to its end: first what is known, then the rest."""
+        recalling = time.perf_counter()
+        missing = nearest_first(run.recall(), run.plan.lattice, focus)
+        run.note_time("planning", recalling)
+        if run.done:
+            yield run.progress(run.known(), None)
+        if missing:
+            yield from self._compute(run, missing, watched=focus is not None)
+
+    def _compute(
+        self, run: Run, missing: list[PatchPlan], *, watched: bool
+    ) -> Generator[Progress, None, None]:
+        tokens_left = sum(patch.tokens for patch in missing)
         tokens_done = 0
         started = time.perf_counter()
+        read = partial(read_patch, self.slide, run.plan.lattice, masked="patch" in run.plan.masking)
         readers = ThreadPoolExecutor(READERS, thread_name_prefix="maskvit-read")
-        waves = deque(_waves(missing, self.token_budget))
-        ahead: deque[list[Future[_Pixels]]] = deque()
+        to_read = deque(waves(missing, self.token_budget, watched=watched))
+        ahead: deque[list[Future[Pixels]]] = deque()
         try:
-            while waves or ahead:
-                while waves and len(ahead) < 2:
-                    ahead.append([readers.submit(self._read, patch) for patch in waves.popleft()])
+            while to_read or ahead:
+                while to_read and len(ahead) < 2:
+                    ahead.append([readers.submit(read, patch) for patch in to_read.popleft()])
                 waiting = time.perf_counter()
                 wave = [future.result() for future in ahead.popleft()]
                 run.note_time("reading", waiting)
-                for batch in _batches(wave, self.token_budget):
+                for batch in batches(wave, self.token_budget):
                     computing = time.perf_counter()
                     fresh = self._encode(batch)
                     run.note_time("computing", computing)
                     for pixels, result in zip(batch, fresh, strict=True):
-                        self.cache.put(pixels.plan.key, result)
-                        run.add(pixels.plan, result, computed=True)
-                        tokens_done += int(pixels.plan.kept.sum())
+                        run.add(pixels.plan, result)
+                        tokens_done += pixels.plan.tokens
                     rate = tokens_done / max(time.perf_counter() - started, 1e-9)
                     left = (tokens_left - tokens_done) / rate if rate > 0 else None
-                    yield run.progress(tuple(fresh), total, left)
+                    yield run.progress(tuple(fresh), left)
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, patch: PatchPlan) -> _Pixels:
-        """Pixels of the kept tokens of a patch; those that cannot be decoded become background."""
-        lattice = self.lattice
-        t, p, side = lattice.tokens_per_side, lattice.token_px, lattice.patch_px
-        if not patch.kept.any():
-            return _Pixels(patch, np.zeros((0, p, p, 3), np.uint8), patch.kept)
-        step = lattice.step("region")
-        region = self.slide.read(
-            patch.column * step, patch.row * step, side, side, lattice.spacing, keep=patch.kept
-        )
-        kept = patch.kept
-        if "patch" in self.masking and not region.valid.all():
-            kept = kept & region.valid.reshape(t, p, t, p).all(axis=(1, 3))
-        tokens = region.pixels.reshape(t, p, t, p, 3).transpose(0, 2, 1, 3, 4)[kept]
-        return _Pixels(patch, tokens, kept)
-
-    def _encode(self, batch: list[_Pixels]) -> list[PatchResult]:
+    def _encode(self, batch: list[Pixels]) -> list[PatchResult]:
         """Run a batch through the patch transformer; halve it where memory does not suffice."""
         import torch
 
@@ -254,46 +246,6 @@ class Explainer:
             )
             for pixels, feature, end in zip(batch, features, ends, strict=True)
         ]
-
-
-def _ordered(plan: Plan, focus: tuple[float, float] | None) -> list[PatchPlan]:
-    patches = list(plan.patches())
-    if focus is None:
-        return patches
-    step = plan.lattice.step("region")
-    x, y = focus[0] / step - 0.5, focus[1] / step - 0.5
-    return sorted(patches, key=lambda patch: (patch.column - x) ** 2 + (patch.row - y) ** 2)
-
-
-def _waves(patches: list[PatchPlan], budget: int) -> list[list[PatchPlan]]:
-    """Cut the order of computation into stretches that are read together.
-
-    The first is a single batch, so that something is seen at once.
-    """
-    waves: list[list[PatchPlan]] = []
-    wave: list[PatchPlan] = []
-    tokens = 0
-    for patch in patches:
-        wave.append(patch)
-        tokens += int(patch.kept.sum()) + 1
-        if tokens >= budget * (WAVE if waves else 1):
-            waves.append(wave)
-            wave, tokens = [], 0
-    return [*waves, wave] if wave else waves
-
-
-def _batches(wave: list[_Pixels], budget: int) -> list[list[_Pixels]]:
-    """Patches of like length together, each batch within the token budget."""
-    batches: list[list[_Pixels]] = []
-    batch: list[_Pixels] = []
-    tokens = 0
-    for pixels in sorted(wave, key=lambda pixels: len(pixels.tokens), reverse=True):
-        if batch and tokens + len(pixels.tokens) + 1 > budget:
-            batches.append(batch)
-            batch, tokens = [], 0
-        batch.append(pixels)
-        tokens += len(pixels.tokens) + 1
-    return [*batches, batch] if batch else batches
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_maskvit.explain.hierarchy import region_inputs
+from napari_maskvit.explain.climb import region_input
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,17 +72,25 @@ def slide_features(
 
     explanation = explainer.explain(mask, progress=collect)
     plan = explainer.plan(mask)
-    indices, inputs = region_inputs(plan, results)
-    lengths = np.array([len(found) for found in inputs], np.int64)
-    positions = np.array([place for found in inputs for place, _ in found], np.int64)
-    features = [patch.feature for found in inputs for _, patch in found]
-    region_coverage = plan.patch_coverage.reshape(len(plan.regions), -1)
+    inputs = []
+    for part in plan.parts:
+        found = region_input(
+            part, [results[patch.row, patch.column] for patch in part.patches], plan.masking
+        )
+        if found is not None:
+            inputs.append((part, found))
+    lengths = np.array([len(found) for _, found in inputs], np.int64)
+    positions = [patch.place for _, found in inputs for patch, _ in found]
+    features = [result.feature for _, found in inputs for _, result in found]
+    coverage = [
+        part.patch_coverage.flat[patch.place] for part, found in inputs for patch, _ in found
+    ]
     return SlideFeatures(
-        regions=plan.regions[indices].reshape(-1, 2),
+        regions=np.array([(part.row, part.column) for part, _ in inputs], np.int64).reshape(-1, 2),
         lengths=lengths,
-        positions=positions,
+        positions=np.array(positions, np.int64),
         features=np.array(features, np.float32).reshape(len(positions), explainer.model.patch.dim),
-        coverage=region_coverage[np.repeat(np.array(indices, np.int64), lengths), positions],
+        coverage=np.array(coverage, np.float32),
         patches_per_side=plan.lattice.patches_per_side,
         statistics=explanation.statistics,
     )

@@ -3,50 +3,59 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_maskvit.explain.attention import LevelAttention
+from napari_maskvit.explain.attention import AttentionPart, LevelAttention
 from napari_maskvit.explain.caveats import caveats
+from napari_maskvit.explain.climb import climb_regions, climb_slide
 from napari_maskvit.explain.explanation import Explanation, Statistics
 from napari_maskvit.explain.lattice import LEVELS
 from napari_maskvit.explain.progress import Progress
+from napari_maskvit.explain.regions import (
+    Found,
+    RegionAnswer,
+    patch_attention,
+    token_attention,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from napari_maskvit.explain.cache import ResultCache
     from napari_maskvit.explain.patches import PatchResult
-    from napari_maskvit.explain.plan import PatchPlan, Plan
+    from napari_maskvit.explain.plan import PatchPlan, Plan, RegionPlan
     from napari_maskvit.model import Model, Prediction
     from napari_maskvit.slide import Slide
+
+ANSWER_COST = 10.0
+"""Of joining what is known of a region, in tokens of a patch transformer."""
 
 REGION_BATCH = 64
 
 
-@dataclass(frozen=True)
-class RegionResult:
-    """A computed region.
+@dataclass
+class _Work:
+    """One region of a run: its answer, or the patches that are there so far."""
 
-    Parameters
-    ----------
-    patches
-        Serial numbers of the patch results that it was computed from.
-    positions
-        (K,) row-major places of the kept patches in the region.
-    attention
-        (K, heads) attention of CLS to them, raw.
-    feature
-        (D,) what the slide transformer reads.
-    """
+    plan: RegionPlan
+    answer: RegionAnswer | None = None
+    results: dict[int, PatchResult] = field(default_factory=dict)
+    partial: tuple[int, AttentionPart] | None = None
 
-    patches: tuple[int, ...]
-    positions: NDArray[np.int64]
-    attention: NDArray[np.float32]
-    feature: NDArray[np.float32]
+    @property
+    def done(self) -> int:
+        return len(self.answer.results if self.answer else self.results)
+
+    @property
+    def found(self) -> Found:
+        """Patches that are there, in the plan's order."""
+        return [
+            (patch, self.results[patch.place])
+            for patch in self.plan.patches
+            if patch.place in self.results
+        ]
 
 
 class Run:
@@ -54,8 +63,14 @@ class Run:
 
     Parameters
     ----------
-    known_regions
-        Region results of earlier runs by (row, column); read and refilled here.
+    slide, model, device, precision
+        What is explained with what.
+    plan
+        What is kept.
+    cache
+        Results of earlier runs; read and refilled here.
+    keep_answers
+        Whether the plan's regions may come again, so that their answers are worth keeping.
     """
 
     def __init__(
@@ -65,32 +80,66 @@ class Run:
         plan: Plan,
         device: str,
         precision: str,
-        known_regions: dict[tuple[int, int], RegionResult],
+        cache: ResultCache,
+        *,
+        keep_answers: bool = True,
     ) -> None:
         self.slide, self.model, self.plan = slide, model, plan
         self.device, self.precision = device, precision
-        self.known_regions = known_regions
-        self.results: dict[tuple[int, int], PatchResult] = {}
+        self.cache, self.keep_answers = cache, keep_answers
         self.computed = 0
         self.seconds: dict[str, float] = {}
         self._started = time.perf_counter()
+        self._works = [_Work(part) for part in plan.parts]
+        self._at = {
+            (part.row, part.column): work
+            for part, work in zip(plan.parts, self._works, strict=True)
+        }
+        self.total = sum(len(part.patches) for part in plan.parts)
+        self.done = 0
 
-    def add(self, patch: PatchPlan, result: PatchResult, *, computed: bool) -> None:
-        """Take a patch's result in."""
-        self.results[patch.row, patch.column] = result
-        self.computed += computed
+    def recall(self) -> list[PatchPlan]:
+        """Take in all that is known; returns the patches that are not."""
+        missing: list[PatchPlan] = []
+        for work in self._works:
+            work.answer = self.cache.get(("region", work.plan.serial))
+            if work.answer is not None:
+                continue
+            for patch in work.plan.patches:
+                known = self.cache.get(patch.key)
+                if known is None:
+                    missing.append(patch)
+                else:
+                    work.results[patch.place] = known
+        self.done = self.total - len(missing)
+        return missing
+
+    def add(self, patch: PatchPlan, result: PatchResult) -> None:
+        """Take the result of a patch in that was computed in this run."""
+        n = self.plan.lattice.patches_per_side
+        self.cache.put(patch.key, result, nbytes=result.nbytes, cost=result.tokens + 1.0)
+        self._at[patch.row // n, patch.column // n].results[patch.place] = result
+        self.computed += 1
+        self.done += 1
+
+    def known(self) -> tuple[PatchResult, ...]:
+        """Every patch that is there, region after region."""
+        return tuple(
+            chain.from_iterable(
+                work.answer.results if work.answer else work.results.values()
+                for work in self._works
+            )
+        )
 
     def note_time(self, stage: str, since: float) -> None:
         """Add the wall time since ``since`` to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
 
-    def progress(
-        self, fresh: tuple[PatchResult, ...], total: int, seconds_left: float | None
-    ) -> Progress:
+    def progress(self, fresh: tuple[PatchResult, ...], seconds_left: float | None) -> Progress:
         """The step that has just been made."""
         return Progress(
-            done=len(self.results),
-            total=total,
+            done=self.done,
+            total=self.total,
             seconds_left=seconds_left,
             fresh=fresh,
             snapshot=lambda: self.explanation(complete=False),
@@ -99,13 +148,15 @@ class Run:
     def explanation(self, *, complete: bool) -> Explanation:
         """Climb from the patches that are there; the prediction needs all of them."""
         climbing = time.perf_counter()
-        levels = {"patch": self._patch_level()}
+        answers = self.answers()
+        levels = {"patch": self.patch_level()}
         prediction: Prediction | None = None
         if self.model.region is not None:
-            indices, regions = self._regions()
-            levels["region"] = self._region_level(indices, regions)
-            if self.model.slide is not None and complete and regions:
-                levels["slide"], prediction = self._slide_level(indices, regions)
+            levels["region"] = self.region_level()
+            taking_part = [answer for answer in answers if answer.region is not None]
+            if self.model.slide is not None and complete and taking_part:
+                part, prediction = climb_slide(self.model, self.cache, taking_part)
+                levels["slide"] = self._level("slide", [part], self.model.slide.heads)
         self.note_time("region and slide", climbing)
         self.seconds["total"] = time.perf_counter() - self._started
         statistics = self._statistics(levels)
@@ -131,181 +182,104 @@ class Run:
             complete=complete,
         )
 
-    def _patch_level(self) -> LevelAttention:
-        lattice = self.plan.lattice
-        n, t = lattice.patches_per_side, lattice.tokens_per_side
-        results = list(self.results.values())
-        index = {(int(r), int(c)): i for i, (r, c) in enumerate(self.plan.regions)}
-        kept = np.array([result.kept for result in results], bool).reshape(-1, t, t)
-        rows = np.array([result.row for result in results], np.int64)
-        columns = np.array([result.column for result in results], np.int64)
-        region = np.array(
-            [index[result.row // n, result.column // n] for result in results], np.int64
-        )
-        patch, i, j = np.nonzero(kept)
-        heads = self.model.patch.heads
-        values = [result.attention for result in results] or [np.zeros((0, heads), np.float32)]
-        coverage = self.plan.token_coverage[
-            region[patch], rows[patch] % n, columns[patch] % n, i, j
-        ]
-        return LevelAttention(
-            level="patch",
-            rows=(rows[patch] * t + i).astype(np.int32),
-            columns=(columns[patch] * t + j).astype(np.int32),
-            values=np.concatenate(values),
-            coverage=coverage,
-            shape=lattice.shape("patch"),
-            step=lattice.step("patch"),
-            window=lattice.window("patch"),
-        )
+    def patch_level(self) -> LevelAttention:
+        """Attention over tokens, of the patches that are there."""
+        parts = [self._token_part(work) for work in self._works]
+        return self._level("patch", parts, self.model.patch.heads)
 
-    def _regions(self) -> tuple[list[int], list[RegionResult]]:
-        """Results of the regions whose patches are all there, with their places in the plan."""
-        indices, inputs = region_inputs(self.plan, self.results)
-        return indices, self._encode_regions(indices, inputs)
-
-    def _encode_regions(
-        self, indices: list[int], inputs: list[list[tuple[int, PatchResult]]]
-    ) -> list[RegionResult]:
-        keys = [(int(r), int(c)) for r, c in self.plan.regions[indices]]
-        stale = [
-            at
-            for at, (key, found) in enumerate(zip(keys, inputs, strict=True))
-            if key not in self.known_regions
-            or self.known_regions[key].patches != tuple(patch.serial for _, patch in found)
-        ]
-        for start in range(0, len(stale), REGION_BATCH):
-            batch = stale[start : start + REGION_BATCH]
-            for at, result in zip(batch, self._encode([inputs[at] for at in batch]), strict=True):
-                self.known_regions[keys[at]] = result
-        return [self.known_regions[key] for key in keys]
-
-    def _encode(self, batch: list[list[tuple[int, PatchResult]]]) -> list[RegionResult]:
-        import torch
-
+    def region_level(self) -> LevelAttention:
+        """Attention over patches, of the regions that are there whole."""
         assert self.model.region is not None
-        width = self.model.patch.dim
-        features = [patch.feature for found in batch for _, patch in found]
-        lengths = [len(found) for found in batch]
-        encoded = self.model.region.encode(
-            torch.from_numpy(np.array(features, np.float32).reshape(-1, width)),
-            torch.tensor([place for found in batch for place, _ in found], dtype=torch.int64),
-            torch.tensor(lengths, dtype=torch.int64),
-        )
-        attention = np.split(encoded.attention.cpu().numpy(), np.cumsum(lengths)[:-1])
-        return [
-            RegionResult(
-                patches=tuple(patch.serial for _, patch in found),
-                positions=np.array([place for place, _ in found], np.int64),
-                attention=rows.copy(),
-                feature=feature.copy(),
-            )
-            for found, rows, feature in zip(
-                batch, attention, encoded.features.cpu().numpy(), strict=True
-            )
+        parts = [answer.region_attention for answer in self.answers()]
+        return self._level("region", parts, self.model.region.heads)
+
+    def answers(self) -> list[RegionAnswer]:
+        """The regions whose patches are all there, climbed."""
+        whole = [
+            work
+            for work in self._works
+            if work.answer is None and len(work.results) == len(work.plan.patches)
         ]
+        for start in range(0, len(whole), REGION_BATCH):
+            self._climb(whole[start : start + REGION_BATCH])
+        return [work.answer for work in self._works if work.answer is not None]
 
-    def _region_level(self, indices: list[int], regions: list[RegionResult]) -> LevelAttention:
+    def _climb(self, works: Sequence[_Work]) -> None:
+        items = [
+            (work.plan, tuple(work.results[patch.place] for patch in work.plan.patches))
+            for work in works
+        ]
+        regions = climb_regions(self.model, self.plan.masking, self.cache, items)
         lattice = self.plan.lattice
-        n = lattice.patches_per_side
-        assert self.model.region is not None
-        positions = [region.positions for region in regions] or [np.zeros(0, np.int64)]
-        owner = np.repeat(
-            np.array(indices, np.int64), [len(region.positions) for region in regions]
-        )
-        i, j = np.divmod(np.concatenate(positions), n)
-        values = [region.attention for region in regions]
-        return LevelAttention(
-            level="region",
-            rows=(self.plan.regions[owner, 0] * n + i).astype(np.int32),
-            columns=(self.plan.regions[owner, 1] * n + j).astype(np.int32),
-            values=np.concatenate(values or [np.zeros((0, self.model.region.heads), np.float32)]),
-            coverage=self.plan.patch_coverage[owner, i, j],
-            shape=lattice.shape("region"),
-            step=lattice.step("region"),
-            window=lattice.window("region"),
-        )
+        for work, (plan, patches), region in zip(works, items, regions, strict=True):
+            work.answer = RegionAnswer(
+                plan=plan,
+                results=patches,
+                tokens=sum(patch.tokens for patch in patches),
+                tissue=sum(patch.tissue for patch in patches),
+                attention=self._token_part(work),
+                region=region,
+                region_attention=None if region is None else patch_attention(plan, region, lattice),
+            )
+            work.results = {}
+            if self.keep_answers:
+                self._keep(work.answer)
 
-    def _slide_level(
-        self, indices: list[int], regions: list[RegionResult]
-    ) -> tuple[LevelAttention, Prediction | None]:
-        import torch
+    def _keep(self, answer: RegionAnswer) -> None:
+        patches = answer.plan.patches
+        for patch, result in zip(patches, answer.results, strict=True):
+            if patch.key not in self.cache:
+                self.cache.put(patch.key, result, nbytes=result.nbytes, cost=result.tokens + 1.0)
+        # An answer whose patches find no room would hold memory that nobody counts.
+        if all(patch.key in self.cache for patch in patches):
+            self.cache.put(
+                ("region", answer.plan.serial),
+                answer,
+                nbytes=answer.nbytes,
+                cost=ANSWER_COST,
+                needs=[patch.key for patch in patches],
+            )
 
-        assert self.model.slide is not None
-        places = self.plan.regions[indices]
-        encoded = self.model.slide.encode(
-            torch.from_numpy(np.array([region.feature for region in regions], np.float32)),
-            torch.from_numpy(places),
-        )
+    def _token_part(self, work: _Work) -> AttentionPart:
+        if work.answer is not None:
+            return work.answer.attention
+        if work.partial is None or work.partial[0] != len(work.results):
+            heads = self.model.patch.heads
+            part = token_attention(work.plan, work.found, self.plan.lattice, heads)
+            work.partial = len(work.results), part
+        return work.partial[1]
+
+    def _level(
+        self, level: str, parts: Sequence[AttentionPart | None], heads: int
+    ) -> LevelAttention:
         lattice = self.plan.lattice
-        attention = LevelAttention(
-            level="slide",
-            rows=places[:, 0].astype(np.int32),
-            columns=places[:, 1].astype(np.int32),
-            values=encoded.attention.cpu().numpy(),
-            coverage=self.plan.region_coverage[indices],
-            shape=lattice.shape("slide"),
-            step=lattice.step("slide"),
-            window=None,
+        return LevelAttention.of_parts(
+            level,
+            [part for part in parts if part],
+            heads=heads,
+            shape=lattice.shape(level),
+            step=lattice.step(level),
+            window=lattice.window(level),
         )
-        if self.model.config.head is None:
-            return attention, None
-        return attention, self.model.predict(encoded.logits)
 
     def _statistics(self, levels: dict[str, LevelAttention]) -> Statistics:
         lattice, threshold = self.plan.lattice, self.plan.threshold
-        positions = {
-            "patch": int(sum(result.kept.sum() for result in self.results.values())),
-            "region": sum(result.tissue for result in self.results.values()),
-            "slide": len(self.plan.regions),
-        }
+        tokens = tissue = 0
+        for work in self._works:
+            if work.answer is not None:
+                tokens += work.answer.tokens
+                tissue += work.answer.tissue
+            else:
+                tokens += sum(result.tokens for result in work.results.values())
+                tissue += sum(result.tissue for result in work.results.values())
         return Statistics(
-            kept=positions,
+            kept={"patch": tokens, "region": tissue, "slide": len(self.plan.parts)},
             total={level: lattice.cells(level) for level in LEVELS},
             background_mass={
                 name: attention.background_mass(threshold) for name, attention in levels.items()
             },
             undecodable_tiles=len(self.slide.undecodable),
             computed_patches=self.computed,
-            cached_patches=len(self.results) - self.computed,
+            cached_patches=self.done - self.computed,
             seconds=dict(self.seconds),
         )
-
-
-def region_inputs(
-    plan: Plan, results: Mapping[tuple[int, int], PatchResult]
-) -> tuple[list[int], list[list[tuple[int, PatchResult]]]]:
-    """What the region transformer reads.
-
-    Parameters
-    ----------
-    plan
-        What is kept.
-    results
-        Patch results by (row, column) in the patch lattice.
-
-    Returns
-    -------
-    indices : list of int
-        Regions of the plan whose patches are all there.
-    inputs : list of list of (int, PatchResult)
-        For each of them, its patches with their row-major places in it.
-    """
-    n = plan.lattice.patches_per_side
-    keep_empty = "region" not in plan.masking
-    indices: list[int] = []
-    inputs: list[list[tuple[int, PatchResult]]] = []
-    for index, (row, column) in enumerate(plan.regions):
-        places = np.argwhere(plan.patch_kept[index])
-        patches = [results.get((int(row * n + i), int(column * n + j))) for i, j in places]
-        found = [
-            (int(i * n + j), patch)
-            for (i, j), patch in zip(places, patches, strict=True)
-            if patch is not None and (patch.tissue or keep_empty)
-        ]
-        if any(patch is None for patch in patches):
-            continue
-        if found or "slide" not in plan.masking:
-            indices.append(index)
-            inputs.append(found)
-    return indices, inputs

@@ -36,6 +36,9 @@ class Lattice:
         µm a pixel at which patches are read.
     token_px, patch_px, region_px
         Sides in pixels at ``spacing``; each a whole multiple of the one before.
+    shift
+        Rows and columns of pixels at ``spacing`` by which the lattices start above and left of
+        the slide's corner; each at least 0 and less than a region.
     """
 
     slide_shape: tuple[int, int]
@@ -44,6 +47,7 @@ class Lattice:
     token_px: int
     patch_px: int
     region_px: int
+    shift: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, slide: Slide, config: ModelConfig) -> Lattice:
@@ -83,10 +87,20 @@ class Lattice:
     def shape(self, level: str) -> tuple[int, int]:
         """Rows and columns of a level's lattice, border regions included whole."""
         step = self.step("slide")
+        pixel = self.spacing / self.slide_spacing
         # A slide that ends a rounding error past a region's border does not need another region.
-        rows, columns = (max(1, math.ceil(side / step - 1e-6)) for side in self.slide_shape)
+        rows, columns = (
+            max(1, math.ceil((side + shift * pixel) / step - 1e-6))
+            for side, shift in zip(self.slide_shape, self.shift, strict=True)
+        )
         n = {"patch": self.tokens_per_side * self.patches_per_side, "region": self.patches_per_side}
         return rows * n.get(level, 1), columns * n.get(level, 1)
+
+    def corner(self, level: str, row: int, column: int) -> tuple[float, float]:
+        """Level-0 pixel (x, y) of the top left corner of a token, patch or region."""
+        step, pixel = self.step(level), self.spacing / self.slide_spacing
+        down, right = self.shift
+        return column * step - right * pixel, row * step - down * pixel
 
     def cells(self, level: str) -> int:
         """How many positions of a level touch the slide itself."""

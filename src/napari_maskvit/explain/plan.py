@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,28 +14,91 @@ from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.lattice import LEVELS, Lattice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from napari_maskvit.tissue import TissueMask
 
+PatchKey = tuple[int, int, bytes, int, int]
 
-@dataclass(frozen=True)
+_serials = count()
+
+
+@dataclass(frozen=True, eq=False)
 class PatchPlan:
-    """One patch to compute: its place in the patch lattice and its kept tokens (t, t)."""
+    """One patch to compute.
+
+    Parameters
+    ----------
+    row, column
+        Place in the patch lattice.
+    kept
+        (t, t) tokens to attend to.
+    key
+        Equal for equal work: the same pixels with the same tokens. Place from the slide's corner
+        in whole patches, the kept tokens, and what the place misses of whole patches, in pixels.
+    place
+        Row-major place in its region.
+    """
 
     row: int
     column: int
     kept: NDArray[np.bool_]
+    key: PatchKey
+    place: int
+
+    @cached_property
+    def tokens(self) -> int:
+        """How many tokens are kept."""
+        return int(np.count_nonzero(self.kept))
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPlan:
+    """The kept positions of one region; shared by the plans of all masks that agree on it.
+
+    Parameters
+    ----------
+    row, column
+        Place in the region lattice.
+    token_coverage
+        (n, n, t, t) share of each token that is tissue, in [0, 1].
+    token_kept
+        (n, n, t, t) tokens that the patch transformer attends to.
+    patch_coverage
+        (n, n) mean coverage of each patch's tokens, float64.
+    patch_kept
+        (n, n) patches that the region transformer attends to.
+    patches
+        Those to compute, row after row.
+    """
+
+    row: int
+    column: int
+    token_coverage: NDArray[np.float32]
+    token_kept: NDArray[np.bool_]
+    patch_coverage: NDArray[np.float64]
+    patch_kept: NDArray[np.bool_]
+    patches: tuple[PatchPlan, ...]
+    serial: int = field(default_factory=lambda: next(_serials))
+
+    @cached_property
+    def covered(self) -> float:
+        """Tissue in the region, in tokens."""
+        return float(self.token_coverage.sum(dtype=np.float64))
 
     @property
-    def key(self) -> tuple[int, int, bytes]:
-        """Equal for equal work: the same patch with the same tokens."""
-        return self.row, self.column, np.packbits(self.kept).tobytes()
+    def coverage(self) -> float:
+        """Share of the region that is tissue."""
+        return self.covered / self.token_coverage.size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the plan holds, in bytes."""
+        arrays = (self.token_coverage, self.token_kept, self.patch_coverage, self.patch_kept)
+        return sum(array.nbytes for array in arrays) + 600 * len(self.patches) + 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """The kept positions of every level.
 
@@ -42,40 +108,60 @@ class Plan:
         Where everything lies.
     masking, threshold
         Levels whose background is masked, and the coverage above which a position is kept.
-    regions
-        (R, 2) row and column of the regions that take part.
-    token_coverage
-        (R, n, n, t, t) share of each token that is tissue, in [0, 1].
-    token_kept
-        (R, n, n, t, t) tokens that the patch transformer attends to.
-    patch_kept
-        (R, n, n) patches that the region transformer attends to.
+    parts
+        The regions that take part, row after row.
     """
 
     lattice: Lattice
     masking: tuple[str, ...]
     threshold: float
-    regions: NDArray[np.int64]
-    token_coverage: NDArray[np.float32]
-    token_kept: NDArray[np.bool_]
-    patch_kept: NDArray[np.bool_]
+    parts: tuple[RegionPlan, ...]
+
+    @cached_property
+    def regions(self) -> NDArray[np.int64]:
+        """(R, 2) row and column of the regions that take part."""
+        places = [(part.row, part.column) for part in self.parts]
+        return np.array(places, np.int64).reshape(-1, 2)
+
+    @property
+    def token_coverage(self) -> NDArray[np.float32]:
+        """(R, n, n, t, t) share of each token that is tissue, in [0, 1]."""
+        return self._stacked([part.token_coverage for part in self.parts], 2, np.float32)
+
+    @property
+    def token_kept(self) -> NDArray[np.bool_]:
+        """(R, n, n, t, t) tokens that the patch transformer attends to."""
+        return self._stacked([part.token_kept for part in self.parts], 2, np.bool_)
+
+    @property
+    def patch_kept(self) -> NDArray[np.bool_]:
+        """(R, n, n) patches that the region transformer attends to."""
+        return self._stacked([part.patch_kept for part in self.parts], 1, np.bool_)
 
     @property
     def patch_coverage(self) -> NDArray[np.float32]:
         """(R, n, n) mean coverage of each patch's tokens."""
-        return self.token_coverage.mean(axis=(3, 4), dtype=np.float64).astype(np.float32)
+        return self._stacked([part.patch_coverage for part in self.parts], 1, np.float32)
 
     @property
     def region_coverage(self) -> NDArray[np.float32]:
         """(R,) mean coverage of each region's tokens."""
-        return self.token_coverage.mean(axis=(1, 2, 3, 4), dtype=np.float64).astype(np.float32)
+        return np.array([part.coverage for part in self.parts], np.float32)
+
+    @property
+    def covered(self) -> float:
+        """Tissue in all regions, in tokens."""
+        return sum(part.covered for part in self.parts)
 
     def patches(self) -> Iterator[PatchPlan]:
         """Every patch to compute, region after region, row after row."""
-        n = self.lattice.patches_per_side
-        for region, i, j in np.argwhere(self.patch_kept):
-            row, column = self.regions[region] * n + (i, j)
-            yield PatchPlan(int(row), int(column), self.token_kept[region, i, j])
+        for part in self.parts:
+            yield from part.patches
+
+    def _stacked(self, arrays: Sequence[NDArray[Any]], pairs: int, dtype: Any) -> NDArray[Any]:
+        n, t = self.lattice.patches_per_side, self.lattice.tokens_per_side
+        shape = (len(self.parts), n, n, t, t)[: 1 + 2 * pairs]
+        return np.array(arrays, dtype).reshape(shape)
 
 
 def check_masking(masking: tuple[str, ...], threshold: float) -> tuple[str, ...]:
@@ -100,40 +186,65 @@ def check_masking(masking: tuple[str, ...], threshold: float) -> tuple[str, ...]
     return tuple(level for level in LEVELS if level in masking)
 
 
+def plan_region(
+    lattice: Lattice,
+    masking: tuple[str, ...],
+    threshold: float,
+    row: int,
+    column: int,
+    coverage: NDArray[np.float32],
+) -> RegionPlan | None:
+    """What is kept of a region; None where it takes no part.
+
+    A position is kept if its coverage is > threshold, strictly. At a level that is not in
+    ``masking`` every position is kept, glass included.
+
+    Parameters
+    ----------
+    lattice, masking, threshold
+        As `Plan` has them.
+    row, column
+        Place in the region lattice.
+    coverage
+        (n t, n t) share of each token that is tissue.
+    """
+    n, t = lattice.patches_per_side, lattice.tokens_per_side
+    tokens = np.ascontiguousarray(coverage.reshape(n, t, n, t).transpose(0, 2, 1, 3))
+    patches = tokens.mean(axis=(2, 3), dtype=np.float64)
+    if "slide" in masking and not patches.mean() > threshold:
+        return None
+    kept = tokens > threshold if "patch" in masking else np.ones_like(tokens, bool)
+    patch_kept = patches > threshold if "region" in masking else np.ones((n, n), bool)
+    for array in (tokens, patches, kept, patch_kept):
+        array.flags.writeable = False
+    (across, right), (down, below) = (
+        divmod(place * n * lattice.patch_px - shift, lattice.patch_px)
+        for place, shift in zip((column, row), reversed(lattice.shift), strict=True)
+    )
+    return RegionPlan(
+        row,
+        column,
+        tokens,
+        kept,
+        patches,
+        patch_kept,
+        tuple(
+            PatchPlan(
+                row * n + i,
+                column * n + j,
+                kept[i, j],
+                (down + i, across + j, np.packbits(kept[i, j]).tobytes(), below, right),
+                i * n + j,
+            )
+            for i, j in np.argwhere(patch_kept).tolist()
+        ),
+    )
+
+
 def make_plan(
     mask: TissueMask, lattice: Lattice, masking: tuple[str, ...], threshold: float
 ) -> Plan:
-    """Decide what is kept: a position whose coverage is > threshold, strictly.
+    """Decide what is kept, from scratch; `Planner` remembers what a mask left as it was."""
+    from napari_maskvit.explain.planner import Planner
 
-    At a level that is not in ``masking`` every position is kept, glass included.
-    """
-    n, t = lattice.patches_per_side, lattice.tokens_per_side
-    rows, columns = lattice.shape("slide")
-    side = lattice.region_px * lattice.spacing
-    if "slide" in masking:
-        touched = mask.coverage(0.0, 0.0, side, rows, columns) > 0
-    else:
-        touched = np.ones((rows, columns), bool)
-    candidates = np.argwhere(touched)
-    coverage = np.zeros((len(candidates), n, n, t, t), np.float32)
-    for index, (row, column) in enumerate(candidates):
-        coverage[index] = _region_coverage(mask, lattice, int(row), int(column))
-    if "slide" in masking:
-        kept_regions = coverage.mean(axis=(1, 2, 3, 4), dtype=np.float64) > threshold
-        candidates, coverage = candidates[kept_regions], coverage[kept_regions]
-    tokens = coverage > threshold if "patch" in masking else np.ones_like(coverage, bool)
-    if "region" in masking:
-        patches = coverage.mean(axis=(3, 4), dtype=np.float64) > threshold
-    else:
-        patches = np.ones(coverage.shape[:3], bool)
-    return Plan(lattice, masking, threshold, candidates, coverage, tokens, patches)
-
-
-def _region_coverage(
-    mask: TissueMask, lattice: Lattice, row: int, column: int
-) -> NDArray[np.float32]:
-    n, t = lattice.patches_per_side, lattice.tokens_per_side
-    side = lattice.region_px * lattice.spacing
-    token = lattice.token_px * lattice.spacing
-    tokens = mask.coverage(column * side, row * side, token, n * t, n * t)
-    return tokens.reshape(n, t, n, t).transpose(0, 2, 1, 3)
+    return Planner(lattice, masking, threshold).plan(mask)
