@@ -268,21 +268,16 @@ class Timeline:
 
     def _forget(self) -> None:
         """Drop the oldest entries where there are too many or they are too large."""
-        over = len(self._entries) - self.most_entries
-        # A tenth more than needed, so that the first mask is not packed again at every stroke.
-        drop = over + self.most_entries // 10 if over > 0 else 0
-        left = self.nbytes - sum(len(entry.delta) for entry in self._entries[:drop])
-        while left > self.most_bytes and drop < len(self._entries) - 1:
-            left -= len(self._entries[drop].delta)
-            drop += 1
-        drop = min(drop, len(self._entries) - 1)
-        if drop <= 0:
-            return
-        first = self._entries[drop]
-        array = np.array(self.mask_at(first.serial).array)
-        box = (0, first.shape[0], 0, first.shape[1])
-        self._entries[: drop + 1] = [replace(first, box=box, delta=packed(array), whole=True)]
-        self.nbytes = sum(len(entry.delta) for entry in self._entries)
+        while len(self._entries) > 1 and (
+            len(self._entries) > self.most_entries or self.nbytes > self.most_bytes
+        ):
+            # A tenth at a time, so that the first mask is not packed again at every stroke.
+            drop = max(1, len(self._entries) // 10)
+            first = self._entries[drop]
+            array = np.array(self.mask_at(first.serial).array)
+            box = (0, first.shape[0], 0, first.shape[1])
+            self._entries[: drop + 1] = [replace(first, box=box, delta=packed(array), whole=True)]
+            self.nbytes = sum(len(entry.delta) for entry in self._entries)
 
     def _place(self, serial: int) -> int | None:
         return next((i for i, one in enumerate(self._entries) if one.serial == serial), None)
