@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_maskvit.tissue.kinds import EXCLUDED, TISSUE
 from napari_maskvit.viewer.display import LEVELS
 
 if TYPE_CHECKING:
@@ -13,12 +14,28 @@ if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
 
 LEVEL_KEYS = dict(zip(("Shift-1", "Shift-2", "Shift-3", "Shift-4"), LEVELS, strict=True))
+KIND_KEYS = dict(
+    zip(("Shift-5", "Shift-6", "Shift-7", "Shift-8", "Shift-9"), (TISSUE, *EXCLUDED), strict=True)
+)
+TOOL_KEYS = {
+    "Shift-S": "smooth edges",
+    "Shift-E": "grow (expand)",
+    "Shift-R": "shrink (reduce)",
+    "Shift-F": "fill holes",
+    "Shift-K": "drop specks",
+    "Shift-L": "select by likeness",
+    "Shift-W": "fine window",
+    **{key: f"paint: {kind.name.lower()}" for key, kind in KIND_KEYS.items()},
+}
+"""What the keys for correcting tissue do, for people."""
+
 KEYS = {
     "Shift-T": "find tissue",
     "Shift-G": "run, or cancel what runs",
     "Shift-H": "show or hide attention",
     "Shift-D": "plain attention beside it",
     **{key: f"attention: {level}" for key, level in LEVEL_KEYS.items()},
+    **TOOL_KEYS,
 }
 """What each key does, for people."""
 
@@ -31,6 +48,18 @@ def bind_keys(session: Session) -> None:
         "Shift-H": lambda: session.show(visible=not session.display.visible),
         "Shift-D": lambda: session.compare(not session.comparing),
     }
+    tools = session.tools
+    actions |= {
+        "Shift-S": tools.smooth,
+        "Shift-E": tools.grow,
+        "Shift-R": tools.shrink,
+        "Shift-F": tools.fill_holes,
+        "Shift-K": tools.drop_specks,
+        "Shift-L": tools.pick_likeness,
+        "Shift-W": lambda: tools.apply_fine() if tools.fine.is_open else tools.open_fine(),
+    }
+    for key, kind in KIND_KEYS.items():
+        actions[key] = partial(tools.paint_with, kind.value)
     for key, level in LEVEL_KEYS.items():
         actions[key] = partial(_show_level, session, level)
     for key, action in actions.items():

@@ -22,6 +22,7 @@ from napari_maskvit.viewer.memory import Memory
 from napari_maskvit.viewer.state import default_folder
 from napari_maskvit.viewer.timeline_desk import TimelineDesk
 from napari_maskvit.viewer.tissue_desk import TissueDesk
+from napari_maskvit.viewer.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
     import napari
@@ -102,6 +103,7 @@ class Session:
         self._slide_layer: Any = None
         self.jobs = Jobs(self._tell_busy, self.fail)
         self.tissue = TissueDesk(self)
+        self.tools = ToolDesk(self)
         self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
         self._memory = Memory(self)
@@ -271,14 +273,14 @@ class Session:
     def undo(self) -> None:
         """Take the last stroke back."""
         if self.tissue.editor:
-            self.tissue.editor.layer.undo()
+            self.tissue.painted.undo()
             self.tissue.editor.settle()
 
     @_told
     def redo(self) -> None:
         """Do it again after all."""
         if self.tissue.editor:
-            self.tissue.editor.layer.redo()
+            self.tissue.painted.redo()
             self.tissue.editor.settle()
 
     # ---- model and attention
@@ -456,6 +458,7 @@ class Session:
     def _leave_slide(self) -> None:
         if self.slide is None:
             return
+        self.tools.leave()
         self._memory.keep()
         self.jobs.cancel("tissue")
         self.attention.drop()

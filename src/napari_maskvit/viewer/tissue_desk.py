@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask, TissueParameters, segment_tissue
 from napari_maskvit.viewer.jobs import once
+from napari_maskvit.viewer.layers import TAG
 from napari_maskvit.viewer.marks import Levels, mark_levels
 from napari_maskvit.viewer.mask_layer import MAX_SIDE, MaskLayer
 
@@ -51,6 +52,12 @@ class TissueDesk:
         """The Labels layer, if it is in the viewer."""
         editor = self.editor
         return editor.layer if editor and editor.is_in(self.session.viewer) else None
+
+    @property
+    def painted(self) -> Any:
+        """The layer under the brush: the mask's own, or the fine window over it."""
+        fine = self.session.tools.fine
+        return fine.layer if fine.is_open else self.editor and self.editor.layer
 
     def find(self, parameters: TissueParameters | None) -> None:
         """Segment in a worker; corrections made by hand survive."""
@@ -126,27 +133,35 @@ class TissueDesk:
     def pick_tool(self, tool: str) -> None:
         """Select the mask layer and put a tool in hand."""
         self.need_mask()
-        editor = self.editor
+        editor, tools = self.editor, self.session.tools
         assert editor is not None
+        tools.put_down()
         editor.show()
-        editor.layer.visible = True
-        self.session.viewer.layers.selection.active = editor.layer
+        if tools.fine.is_open:
+            tools.fine.show()
+        else:
+            editor.layer.visible = True
+            self.session.viewer.layers.selection.active = editor.layer
+        layer = self.painted
         if tool in ("brush", "polygon", "fill"):
-            editor.layer.selected_label = TissueMask.TISSUE
-        editor.layer.mode = MODES[tool]
+            layer.selected_label = tools.kind.value
+        layer.mode = MODES[tool]
 
     @property
     def brush_um(self) -> float:
         """Diameter of the brush, µm."""
-        return float(self.editor.layer.brush_size * self.editor.spacing) if self.editor else 0.0
+        layer = self.painted
+        return float(layer.brush_size * layer.metadata[TAG]["spacing"]) if layer else 0.0
 
     @brush_um.setter
     def brush_um(self, um: float) -> None:
-        if self.editor is not None:
-            self.editor.layer.brush_size = max(1, round(um / self.editor.spacing))
+        layer = self.painted
+        if layer is not None:
+            layer.brush_size = max(1, round(um / layer.metadata[TAG]["spacing"]))
 
     def drop(self) -> None:
         """Forget mask and layers."""
+        self.session.tools.drop()
         if self.editor is not None:
             self.editor.close()
             self.editor.remove()

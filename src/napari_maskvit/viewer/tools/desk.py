@@ -1,0 +1,243 @@
+"""Where the tools lie: what is painted, whole-mask corrections, likeness and the fine window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from psygnal import Signal
+
+from napari_maskvit.errors import MaskError
+from napari_maskvit.tissue import TissueMask
+from napari_maskvit.tissue import edits as make
+from napari_maskvit.tissue.edits import Edit
+from napari_maskvit.tissue.kinds import KINDS, TISSUE, Kind
+from napari_maskvit.viewer import notices
+from napari_maskvit.viewer.jobs import once
+from napari_maskvit.viewer.marks import Levels, mark_levels
+from napari_maskvit.viewer.tools.fine import FineTool
+from napari_maskvit.viewer.tools.likeness import LikenessTool
+
+if TYPE_CHECKING:
+    from napari_maskvit.viewer.mask_layer import MaskLayer
+    from napari_maskvit.viewer.session import Session
+
+F = TypeVar("F", bound=Callable[..., None])
+
+EDGE_UM = 10.0
+PIECE_UM2 = 2_000.0
+
+
+def _told(method: F) -> F:
+    """Turn every error of a method into a sentence for the person."""
+
+    @wraps(method)
+    def telling(self: ToolDesk, *args: Any) -> None:
+        try:
+            method(self, *args)
+        except Exception as error:
+            self.session.fail(error)
+
+    return cast("F", telling)
+
+
+class ToolDesk:
+    """The tools of one session. Methods do not raise: what goes wrong is told.
+
+    Parameters
+    ----------
+    session
+        Whose mask is corrected.
+
+    Attributes
+    ----------
+    edge_um
+        By how much edges are smoothed, grown and shrunk, µm.
+    piece_um2
+        Area below which holes are filled and specks dropped, µm².
+    """
+
+    changed = Signal()
+    drawn_finely = Signal()
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.kind: Kind = TISSUE
+        self.edge_um, self.piece_um2 = EDGE_UM, PIECE_UM2
+        self.likeness = LikenessTool(self)
+        self.fine = FineTool(self)
+
+    # ---- what is painted
+
+    @_told
+    def paint_with(self, value: int) -> None:
+        """Have brush, polygon, fill and likeness paint the kind of this value."""
+        self.kind = next(kind for kind in KINDS if kind.value == value)
+        for layer in (self.fine.layer, self.session.tissue.layer):
+            if layer is not None:
+                layer.selected_label = value
+        self.likeness.refresh()
+        self.changed.emit()
+
+    # ---- the whole mask
+
+    @_told
+    def smooth(self) -> None:
+        """Even out every edge by `edge_um`."""
+        um = self.edge_um
+        self._whole("Smoothing the mask", lambda mask: make.smoothed(mask, um))
+
+    @_told
+    def grow(self) -> None:
+        """Move every edge outwards by `edge_um`."""
+        um = self.edge_um
+        self._whole("Growing the mask", lambda mask: make.grown(mask, um))
+
+    @_told
+    def shrink(self) -> None:
+        """Move every edge inwards by `edge_um`."""
+        um = self.edge_um
+        self._whole("Shrinking the mask", lambda mask: make.shrunk(mask, um))
+
+    @_told
+    def fill_holes(self) -> None:
+        """Fill holes smaller than `piece_um2`, on the whole slide."""
+        um2 = self.piece_um2
+        self._whole("Filling holes", lambda mask: make.holes_filled(mask, um2))
+
+    @_told
+    def drop_specks(self) -> None:
+        """Drop pieces smaller than `piece_um2`, on the whole slide."""
+        um2 = self.piece_um2
+        self._whole("Dropping specks", lambda mask: make.specks_dropped(mask, um2))
+
+    # ---- likeness and the fine window
+
+    @_told
+    def pick_likeness(self) -> None:
+        """Take the tool that selects what looks like a click in hand, or lay it down."""
+        self._no_fine_window()
+        if self.likeness.in_hand:
+            self.likeness.put_down()
+        else:
+            self.likeness.take_up()
+
+    @_told
+    def apply_likeness(self) -> None:
+        """Paint what is selected."""
+        self.likeness.apply()
+
+    @_told
+    def cancel_likeness(self) -> None:
+        """Select nothing; a second time, lay the tool down."""
+        self.likeness.cancel()
+
+    @_told
+    def open_fine(self) -> None:
+        """Open the fine window at the middle of the view."""
+        self.need_editor()
+        self.fine.open()
+
+    @_told
+    def apply_fine(self) -> None:
+        """Write what was drawn in the fine window into the mask."""
+        self.fine.apply()
+
+    @_told
+    def discard_fine(self) -> None:
+        """Close the fine window and leave the mask as it was."""
+        self.fine.close()
+
+    # ---- coming and going
+
+    def put_down(self) -> None:
+        """Another tool is taken in hand."""
+        self.likeness.put_down()
+
+    def leave(self) -> None:
+        """The slide is left: what was drawn finely is kept."""
+        self.likeness.put_down()
+        self.fine.keep()
+
+    def drop(self) -> None:
+        """The mask goes away, and with it all that rests on it."""
+        self.session.jobs.cancel("edit")
+        self.likeness.put_down()
+        self.fine.close()
+
+    def need_editor(self) -> MaskLayer:
+        """The mask's layer, with every change seen.
+
+        Raises
+        ------
+        MaskError
+            If there is no mask.
+        """
+        self.session.tissue.need_mask()
+        editor = self.session.tissue.editor
+        assert editor is not None
+        editor.show()
+        return editor
+
+    def _whole(self, words: str, work: Callable[[TissueMask], Edit]) -> None:
+        self._no_fine_window()
+        self.likeness.put_down()
+        self.edit(words, work)
+
+    def _no_fine_window(self) -> None:
+        if self.fine.is_open:
+            raise MaskError("A fine window is open over the mask: apply or discard it first.")
+        self.need_editor()
+
+    def edit(
+        self,
+        words: str,
+        work: Callable[[TissueMask], Edit],
+        then: Callable[[], Any] | None = None,
+    ) -> None:
+        """Work out a correction of the mask as it stands beside the window, then make it.
+
+        If the mask changes meanwhile, it is worked out anew.
+
+        Parameters
+        ----------
+        words
+            What is going on.
+        work
+            Makes the correction of a mask; called in a worker.
+        then
+            Called once it was made, or there was nothing to change.
+        """
+        editor = self.need_editor()
+        mask, found = editor.mask, editor.found
+
+        def body() -> tuple[Edit, Levels | None]:
+            edit = work(mask)
+            after = edit.applied(mask).array
+            return edit, None if edit.is_empty else mark_levels(after, found)
+
+        def done(made: tuple[Edit, Levels | None]) -> None:
+            edit, levels = made
+            if self.session.tissue.editor is not editor:
+                return
+            editor.settle()
+            if editor.mask is not mask:
+                self.edit(words, work, then)
+                return
+            self.make(edit, levels)
+            if then is not None:
+                then()
+
+        self.session.jobs.start("edit", words, once(body), on_done=done)
+
+    def make(self, edit: Edit, levels: Levels | None = None) -> None:
+        """Make a correction of the mask as it stands, in one step."""
+        if edit.is_empty:
+            notices.tell("Nothing changes: there is nothing of that kind in the mask.")
+            return
+        editor = self.session.tissue.editor
+        if editor is None:
+            raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
+        with self.session.timeline.naming(edit.name):
+            editor.apply(edit, levels)
