@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.cache import ResultCache
+from napari_maskvit.explain.computing import PatchComputer
 from napari_maskvit.explain.hierarchy import Run
 from napari_maskvit.explain.lattice import LEVELS, Lattice
-from napari_maskvit.explain.patches import PatchResult
-from napari_maskvit.explain.plan import PatchPlan, Plan, check_masking
+from napari_maskvit.explain.plan import Plan, check_masking
 from napari_maskvit.explain.planner import Planner
-from napari_maskvit.explain.progress import Progress
-from napari_maskvit.explain.reading import Pixels, batches, nearest_first, read_patch, waves
+from napari_maskvit.explain.progress import Progress, drive
+from napari_maskvit.explain.reading import nearest_first
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_maskvit.explain.contribution import Contribution
     from napari_maskvit.explain.explanation import Explanation
     from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 65536}
 """Tokens a batch. On two CPU cores the activations of more no longer fit the cache."""
-
-READERS = 2
 
 
 class Explainer:
@@ -88,7 +84,17 @@ class Explainer:
         self.model = model.to(self.device, self.precision)
         self.cache = ResultCache(cache_bytes)
         self._planner = Planner(self.lattice, self.masking, self.threshold, self.cache)
-        self.token_budget = TOKEN_BUDGET["cuda" if self.device.startswith("cuda") else "cpu"]
+        budget = TOKEN_BUDGET["cuda" if self.device.startswith("cuda") else "cpu"]
+        self._computer = PatchComputer(slide, self.model, self.device, budget)
+
+    @property
+    def token_budget(self) -> int:
+        """Tokens a batch of the patch transformer; halved where memory does not suffice."""
+        return self._computer.token_budget
+
+    @token_budget.setter
+    def token_budget(self, tokens: int) -> None:
+        self._computer.token_budget = tokens
 
     @property
     def nbytes(self) -> int:
@@ -147,14 +153,83 @@ class Explainer:
 
         Closing the generator cancels the run; patches that are done stay known.
         """
-        planning = time.perf_counter()
-        self.cache.begin()
-        run = self._run(self.plan(mask), self.cache)
-        run.note_time("planning", planning)
-        yield from self._advance(run, focus)
+        run = yield from self.run(mask, focus=focus)
         return run.explanation(complete=True)
 
-    def _run(self, plan: Plan, cache: ResultCache, *, keep_answers: bool = True) -> Run:
+    def run(
+        self, mask: TissueMask, *, focus: tuple[float, float] | None = None
+    ) -> Generator[Progress, None, Run]:
+        """As `stream`, for those who climb from the patches themselves: returns the run."""
+        planning = time.perf_counter()
+        self.cache.begin()
+        run = self.run_of(self.plan(mask), self.cache)
+        run.note_time("planning", planning)
+        yield from self.advance(run, focus)
+        return run
+
+    def without(
+        self,
+        mask: TissueMask,
+        area: TissueMask | NDArray[np.bool_],
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Explanation:
+        """Prediction and attention if an area were not there.
+
+        Parameters
+        ----------
+        mask
+            What is tissue.
+        area
+            What to leave out of it: bool (rows, columns) on the mask's pixels, or the tissue of
+            another mask of the same geometry.
+        progress, cancelled
+            As `explain` takes them.
+
+        Raises
+        ------
+        ExplainError
+            If the area lies on other pixels than the mask.
+        """
+        from napari_maskvit.explain.contribution import mask_without
+
+        return self.explain(mask_without(mask, area), progress=progress, cancelled=cancelled)
+
+    def contribution(
+        self,
+        mask: TissueMask,
+        left_out: str = "patch",
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Contribution | None:
+        """How much the prediction changes when one patch, or one region, is left out.
+
+        See `napari_maskvit.explain.contribution.contribution_steps`.
+
+        Parameters
+        ----------
+        mask
+            What is tissue.
+        left_out
+            "patch" or "region".
+        progress
+            Called with what is done and how much there is to do.
+        cancelled
+            Asked after each batch; once it says True, nothing is returned.
+
+        Raises
+        ------
+        ExplainError
+            If the model makes no prediction, or ``left_out`` is neither.
+        """
+        from napari_maskvit.explain.contribution import contribution_steps
+
+        return drive(contribution_steps(self, mask, left_out), progress, cancelled)
+
+    def run_of(self, plan: Plan, cache: ResultCache, *, keep_answers: bool = True) -> Run:
+        """A run of this model over a plan; nothing is computed yet."""
         return Run(
             self.slide,
             self.model,
@@ -165,7 +240,7 @@ class Explainer:
             keep_answers=keep_answers,
         )
 
-    def _advance(
+    def advance(
         self, run: Run, focus: tuple[float, float] | None
     ) -> Generator[Progress, None, None]:
         """Bring a run to its end: first what is known, then the rest."""
@@ -175,83 +250,4 @@ class Explainer:
         if run.done:
             yield run.progress(run.known(), None)
         if missing:
-            yield from self._compute(run, missing, watched=focus is not None)
-
-    def _compute(
-        self, run: Run, missing: list[PatchPlan], *, watched: bool
-    ) -> Generator[Progress, None, None]:
-        tokens_left = sum(patch.tokens for patch in missing)
-        tokens_done = 0
-        started = time.perf_counter()
-        read = partial(read_patch, self.slide, run.plan.lattice, masked="patch" in run.plan.masking)
-        readers = ThreadPoolExecutor(READERS, thread_name_prefix="maskvit-read")
-        to_read = deque(waves(missing, self.token_budget, watched=watched))
-        ahead: deque[list[Future[Pixels]]] = deque()
-        try:
-            while to_read or ahead:
-                while to_read and len(ahead) < 2:
-                    ahead.append([readers.submit(read, patch) for patch in to_read.popleft()])
-                waiting = time.perf_counter()
-                wave = [future.result() for future in ahead.popleft()]
-                run.note_time("reading", waiting)
-                for batch in batches(wave, self.token_budget):
-                    computing = time.perf_counter()
-                    fresh = self._encode(batch)
-                    run.note_time("computing", computing)
-                    for pixels, result in zip(batch, fresh, strict=True):
-                        run.add(pixels.plan, result)
-                        tokens_done += pixels.plan.tokens
-                    rate = tokens_done / max(time.perf_counter() - started, 1e-9)
-                    left = (tokens_left - tokens_done) / rate if rate > 0 else None
-                    yield run.progress(tuple(fresh), left)
-        finally:
-            readers.shutdown(wait=False, cancel_futures=True)
-
-    def _encode(self, batch: list[Pixels]) -> list[PatchResult]:
-        """Run a batch through the patch transformer; halve it where memory does not suffice."""
-        import torch
-
-        if not batch:
-            return []
-        try:
-            encoded = self.model.patch.encode(
-                torch.from_numpy(np.concatenate([pixels.tokens for pixels in batch])),
-                torch.from_numpy(np.concatenate([np.flatnonzero(p.kept) for p in batch])),
-                torch.tensor([int(pixels.kept.sum()) for pixels in batch]),
-            )
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise ExplainError(
-                    f"Not enough memory on {self.device} for a single patch. Close other programs, "
-                    "or run on the CPU (device='cpu')."
-                ) from error
-            torch.cuda.empty_cache()
-            self.token_budget = max(self.lattice.tokens_per_side**2, self.token_budget // 2)
-            half = len(batch) // 2
-            return self._encode(batch[:half]) + self._encode(batch[half:])
-        features = encoded.features.cpu().numpy()
-        attention = encoded.attention.cpu().numpy()
-        ends = np.cumsum([int(pixels.kept.sum()) for pixels in batch])
-        return [
-            PatchResult(
-                row=pixels.plan.row,
-                column=pixels.plan.column,
-                kept=pixels.kept,
-                # Copies, so that a result that stays in the cache does not keep its whole batch.
-                attention=attention[end - int(pixels.kept.sum()) : end].copy(),
-                feature=feature.copy(),
-                tissue=bool(pixels.kept.any()) or not pixels.plan.kept.any(),
-            )
-            for pixels, feature, end in zip(batch, features, ends, strict=True)
-        ]
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    # On the CPU the allocator raises a bare RuntimeError, known by its words alone.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        "can't allocate memory" in str(error) or "not enough memory" in str(error)
-    )
+            yield from self._computer.compute(run, missing, watched=focus is not None)

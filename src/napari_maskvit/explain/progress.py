@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from napari_maskvit.explain.explanation import Explanation
@@ -33,3 +33,40 @@ class Progress:
     seconds_left: float | None
     fresh: tuple[PatchResult, ...]
     snapshot: Callable[[], Explanation]
+
+
+@dataclass(frozen=True)
+class Share:
+    """How far work is that has nothing to show before its end.
+
+    Parameters
+    ----------
+    done, total
+        Of what is counted; the total may grow.
+    """
+
+    done: int
+    total: int
+
+
+Result = TypeVar("Result")
+
+
+def drive(
+    steps: Generator[Share, None, Result],
+    progress: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> Result | None:
+    """The result of such work; None once it was cancelled."""
+    try:
+        while True:
+            step = next(steps)
+            if progress is not None:
+                progress(step.done, step.total)
+            if cancelled is not None and cancelled():
+                return None
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        steps.close()
