@@ -74,7 +74,7 @@ def trained_model(recipe: Recipe, encoder: Encoder, fold: int) -> Model:
         module.config,
         "",
         "",
-        encoder.model.patch,
+        encoder.model.patch if module.patch is None else module.patch,
         module.hierarchy.folded(),
         module.hierarchy.slide,
     )

@@ -132,17 +132,20 @@ def fit(
     final: Annotated[bool, typer.Option(help="Train on every slide, for a bundle.")] = False,
 ) -> None:
     """Train every fold, or go on where it stopped."""
-    from maskvit_training.extraction import INDEX, read_index
+    from maskvit_training.extraction import INDEX, read_index, read_variants
     from maskvit_training.fit import fit_fold
     from maskvit_training.network import load_encoder
 
     chosen = load_recipe(recipe, overrides or ())
     keys = read_index(chosen.output / INDEX)
+    variants = read_variants(chosen.output / INDEX) if chosen.augment is not None else None
     folds = [_final_fold(chosen)] if final else _chosen_folds(chosen, fold)
     encoder = load_encoder(chosen)
     for one in folds:
         console.print("Every slide" if final else f"Fold {one.number}")
-        folder = fit_fold(chosen, one, keys, encoder, quiet=not console.is_terminal)
+        folder = fit_fold(
+            chosen, one, keys, encoder, variants=variants, quiet=not console.is_terminal
+        )
         console.print(f"  done: {folder}")
 
 

@@ -28,6 +28,8 @@ class Unit:
     ----------
     stores
         Features of its slides.
+    variants
+        The same under other outlines of the tissue, for training.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Unit:
     label: int | None
     time: float | None
     event: bool | None
+    variants: tuple[tuple[Path, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Sample:
     Attributes
     ----------
     features
-        float32 [P, D].
+        float32 [P, D], or pixels uint8 [P, px, px, 3] where the patch transformer is trained.
+    tokens
+        bool [P, N], kept tokens of each patch; with pixels only.
     positions
         int64 [P], row-major place of each patch in its region.
     lengths
@@ -62,16 +67,26 @@ class Sample:
     lengths: Tensor
     coordinates: Tensor
     target: Tensor
+    tokens: Tensor | None = None
 
 
-def make_units(recipe: Recipe, cases: Sequence[Case], keys: dict[str, str]) -> list[Unit]:
+def make_units(
+    recipe: Recipe,
+    cases: Sequence[Case],
+    keys: dict[str, str],
+    variants: dict[str, tuple[str, ...]] | None = None,
+) -> list[Unit]:
     """Units of some cases, as far as they have features.
 
     Parameters
     ----------
     keys
         Key of each case's features, by its name.
+    variants
+        Keys of its features under other outlines.
     """
+    others = variants or {}
+
     by_patient = recipe.data.unit == "patient"
     groups: dict[str, list[Case]] = {}
     for case in cases:
@@ -85,20 +100,30 @@ def make_units(recipe: Recipe, cases: Sequence[Case], keys: dict[str, str]) -> l
             label=group[0].label,
             time=group[0].time,
             event=group[0].event,
+            variants=tuple(
+                tuple(store_path(recipe.feature_folder, key) for key in turn)
+                for turn in zip(*(others.get(case.name, ()) for case in group), strict=True)
+            ),
         )
         for name, group in groups.items()
     ]
 
 
-def read_sample(unit: Unit, time_edges: Sequence[float]) -> Sample:
+def read_sample(unit: Unit, time_edges: Sequence[float], variant: int = 0) -> Sample:
     """Read a unit's features.
+
+    Parameters
+    ----------
+    variant
+        0 for its own mask, else the number of another outline, counted from 1.
 
     Raises
     ------
     FeatureError
         If they are missing or damaged.
     """
-    parts = [read_features(path) for path in unit.stores]
+    stores = unit.variants[variant - 1] if variant else unit.stores
+    parts = [read_features(path) for path in stores]
     shift, coordinates = 0, []
     for part in parts:
         coordinates.append(part.regions + np.array([shift, 0]))
@@ -114,6 +139,7 @@ def read_sample(unit: Unit, time_edges: Sequence[float]) -> Sample:
         lengths=join("lengths"),
         coordinates=torch.from_numpy(np.concatenate(coordinates)),
         target=target_of(unit, time_edges),
+        tokens=None if parts[0].tokens is None else join("tokens"),
     )
 
 
@@ -147,6 +173,8 @@ def cut_time(units: Sequence[Unit], bins: int) -> tuple[float, ...]:
 class UnitDataset(Dataset[Sample]):
     """Units by number, read when asked for; the first ones stay in memory as far as it is allowed.
 
+    The number of a unit under its k-th other outline is its own plus k times the count of units.
+
     Parameters
     ----------
     keep_bytes
@@ -167,7 +195,8 @@ class UnitDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if index in self._kept:
             return self._kept[index]
-        sample = read_sample(self.units[index], self.time_edges)
+        variant, unit = divmod(index, len(self.units))
+        sample = read_sample(self.units[unit], self.time_edges, variant)
         if sample.features.nbytes <= self.keep_bytes:
             self.keep_bytes -= sample.features.nbytes
             self._kept[index] = sample
@@ -177,25 +206,36 @@ class UnitDataset(Dataset[Sample]):
 class EpochSampler(Sampler[int]):
     """A new order each epoch, from seed and epoch alone, so that a resumed run repeats it.
 
+    Where several processes train together, each takes its turn of the one order, so that two of
+    them take the same step as one process that accumulates two units.
+
     Parameters
     ----------
     weights
         Chance of each unit to be drawn (with replacement); None: each exactly once.
     epoch
         The first one. Lightning draws its order before it says which epoch it resumes.
+    variants
+        Other outlines of every unit; each draw takes one of them or the mask itself.
     """
 
     def __init__(
-        self, count: int, seed: int, weights: Tensor | None = None, epoch: int = 0
+        self,
+        count: int,
+        seed: int,
+        weights: Tensor | None = None,
+        epoch: int = 0,
+        variants: int = 0,
     ) -> None:
         self.count, self.seed, self.weights, self.epoch = count, seed, weights, epoch
+        self.variants = variants
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return -(-self.count // _processes()[1])
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -203,7 +243,20 @@ class EpochSampler(Sampler[int]):
             order = torch.randperm(self.count, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.count, True, generator=generator)
-        return iter(order.tolist())
+        if self.variants:
+            drawn = torch.randint(0, self.variants + 1, order.shape, generator=generator)
+            order = order + self.count * drawn
+        rank, processes = _processes()
+        # The first ones come again where the last turn is not full: all must take every step.
+        turn = torch.arange(len(self) * processes)[rank::processes] % self.count
+        return iter(order[turn].tolist())
+
+
+def _processes() -> tuple[int, int]:
+    """Number of this process among those that train together, and how many those are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
 
 def class_frequencies(units: Sequence[Unit], classes: int) -> Tensor:
@@ -223,7 +276,9 @@ def train_loader(
     return DataLoader(
         UnitDataset(units, time_edges, recipe.trainer.keep_mb << 20),
         batch_size=None,
-        sampler=EpochSampler(len(units), recipe.seed, weights, epoch),
+        sampler=EpochSampler(
+            len(units), recipe.seed, weights, epoch, min(len(unit.variants) for unit in units)
+        ),
         num_workers=recipe.trainer.workers,
         persistent_workers=recipe.trainer.workers > 0,
     )

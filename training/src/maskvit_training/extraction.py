@@ -6,12 +6,14 @@ import csv
 import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskvit_training.augment import augmented
 from maskvit_training.errors import FeatureError, TrainingError
 from maskvit_training.masks import make_mask, mask_key
+from maskvit_training.pixels import SlidePixels, slide_pixels
 from maskvit_training.store import content_key, store_path, write_features
 from napari_maskvit.errors import MaskvitError
 
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
     from maskvit_training.cohort import Case
     from maskvit_training.network import Encoder
     from maskvit_training.recipe import Recipe
-    from napari_maskvit.explain import Progress
+    from napari_maskvit.explain import Explainer, Progress
+    from napari_maskvit.explain.features import SlideFeatures
     from napari_maskvit.slide import Slide
+    from napari_maskvit.tissue import TissueMask
 
 INDEX = "features.csv"
+VARIANT_CACHE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Extracted:
     ----------
     key
         Of its features; None where there are none.
+    variants
+        Keys of the features under other outlines of the tissue (`AugmentRecipe`).
     problem
         What went wrong, if anything.
     fresh
@@ -43,6 +50,7 @@ class Extracted:
 
     case: Case
     key: str | None
+    variants: tuple[str, ...] = ()
     problem: str | None = None
     fresh: bool = False
     seconds: float = 0.0
@@ -79,40 +87,48 @@ def extract(
         try:
             result = _extract_one(recipe, case, encoder, progress)
         except MaskvitError as error:
-            result = Extracted(case, None, str(error))
+            result = Extracted(case, None, problem=str(error))
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise TrainingError(
                     f"The disk of {recipe.feature_folder} is full. Nothing half-written is left; "
                     "make room and start again: it goes on where it stopped."
                 ) from error
-            result = Extracted(case, None, f"{case.slide.name}: {error.strerror or error}")
-        yield Extracted(
-            case,
-            result.key,
-            result.problem,
-            result.fresh,
-            time.perf_counter() - started,
-            result.model_seconds,
-        )
+            result = Extracted(case, None, problem=f"{case.slide.name}: {error.strerror or error}")
+        yield replace(result, seconds=time.perf_counter() - started)
 
 
-def feature_facts(recipe: Recipe, case: Case, slide: Slide, encoder: Encoder) -> dict[str, Any]:
-    """All that the features of a case depend on."""
+def feature_facts(
+    recipe: Recipe, case: Case, slide: Slide, encoder: Encoder, variant: int | None = None
+) -> dict[str, Any]:
+    """All that the features of a case depend on.
+
+    Parameters
+    ----------
+    variant
+        Number of the other outline; None for the mask itself.
+    """
     from napari_maskvit.model import resolve_device, resolve_precision
 
     config = encoder.model.config
-    return {
+    facts: dict[str, Any] = {
         "slide": slide.identity,
         "spacing": slide.spacing,
         "mask": mask_key(case, recipe.data.mask_kind),
-        "model": encoder.sha256,
-        "normalisation": [*config.mean, *config.std],
         "model_spacing": config.spacing,
         "patch_px": config.patch_px,
         "region_px": config.region_px,
         "masking": sorted(recipe.masking.levels),
         "threshold": recipe.masking.threshold,
+    }
+    if variant is not None and recipe.augment is not None:
+        outline = recipe.augment.model_dump(exclude={"copies"})
+        facts["outline"] = [variant, recipe.seed, *outline.values()]
+    if recipe.model.train == "end":
+        return facts | {"pixels": config.token_px}
+    return facts | {
+        "model": encoder.sha256,
+        "normalisation": [*config.mean, *config.std],
         "precision": resolve_precision(
             recipe.encoder.precision, resolve_device(recipe.encoder.device)
         ),
@@ -136,14 +152,15 @@ def _extract_one(
     progress: Callable[[Case, Progress], None] | None,
 ) -> Extracted:
     from napari_maskvit.explain import Explainer
-    from napari_maskvit.explain.features import slide_features
 
+    variants = (None, *range(recipe.augment.copies)) if recipe.augment is not None else (None,)
     with open_case(recipe, case) as slide:
-        facts = feature_facts(recipe, case, slide, encoder)
-        key = content_key(facts)
-        path = store_path(recipe.feature_folder, key)
-        if path.exists():
-            return Extracted(case, key)
+        facts = [feature_facts(recipe, case, slide, encoder, variant) for variant in variants]
+        keys = [content_key(one) for one in facts]
+        found = Extracted(case, keys[0], tuple(keys[1:]))
+        paths = [store_path(recipe.feature_folder, key) for key in keys]
+        if all(path.exists() for path in paths):
+            return found
         mask = make_mask(case, recipe.data.mask_kind, slide)
         explainer = Explainer(
             slide,
@@ -152,18 +169,46 @@ def _extract_one(
             threshold=recipe.masking.threshold,
             device=recipe.encoder.device,
             precision=recipe.encoder.precision,
-            cache_bytes=0,
+            # Under another outline only the patches at the edge are others.
+            cache_bytes=VARIANT_CACHE_BYTES if len(variants) > 1 else 0,
         )
         follow = None if progress is None else lambda step: progress(case, step)
+        seconds = 0.0
+        for variant, path, one in zip(variants, paths, facts, strict=True):
+            if path.exists():
+                continue
+            chosen = mask
+            if variant is not None and recipe.augment is not None:
+                chosen = augmented(mask, recipe.augment, recipe.seed * 1009 + variant)
+            seconds += _write_one(recipe, case, explainer, chosen, path, one, follow)
+        return replace(found, fresh=True, model_seconds=seconds)
+
+
+def _write_one(
+    recipe: Recipe,
+    case: Case,
+    explainer: Explainer,
+    mask: TissueMask,
+    path: Path,
+    facts: dict[str, Any],
+    follow: Callable[[Progress], None] | None,
+) -> float:
+    """Write the features under one mask; seconds in which the patch transformer ran."""
+    from napari_maskvit.explain.features import slide_features
+
+    features: SlideFeatures | SlidePixels
+    seconds = 0.0
+    if recipe.model.train == "end":
+        features = slide_pixels(explainer, mask)
+    else:
         features = slide_features(explainer, mask, progress=follow)
-        if not len(features.features):
-            raise FeatureError(
-                f"{case.name} has no patch left under its mask: nothing of it can be learned from."
-            )
-        write_features(path, features, {"name": case.name, **facts})
-        return Extracted(
-            case, key, fresh=True, model_seconds=features.statistics.seconds.get("computing", 0.0)
+        seconds = features.statistics.seconds.get("computing", 0.0)
+    if not len(features.features):
+        raise FeatureError(
+            f"{case.name} has no patch left under its mask: nothing of it can be learned from."
         )
+    write_features(path, features, {"name": case.name, **facts})
+    return seconds
 
 
 def write_index(path: Path, results: Sequence[Extracted]) -> None:
@@ -172,9 +217,10 @@ def write_index(path: Path, results: Sequence[Extracted]) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("slide", "features", "problem"))
+        writer.writerow(("slide", "features", "problem", "variants"))
         for result in results:
-            writer.writerow((result.case.name, result.key or "", result.problem or ""))
+            others = " ".join(result.variants)
+            writer.writerow((result.case.name, result.key or "", result.problem or "", others))
     partial.replace(path)
 
 
@@ -186,11 +232,18 @@ def read_index(path: Path) -> dict[str, str]:
     FeatureError
         If there is no index.
     """
+    return {row["slide"]: row["features"] for row in _index_rows(path)}
+
+
+def read_variants(path: Path) -> dict[str, tuple[str, ...]]:
+    """Keys of the features under other outlines, of each case that has features."""
+    return {row["slide"]: tuple((row.get("variants") or "").split()) for row in _index_rows(path)}
+
+
+def _index_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return {
-                row["slide"]: row["features"] for row in csv.DictReader(file) if row["features"]
-            }
+            return [row for row in csv.DictReader(file) if row["features"]]
     except OSError as error:
         raise FeatureError(
             f"There are no features yet ({path}). Run maskvit-train features first."

@@ -33,6 +33,7 @@ from maskvit_training.metrics import Predictions
 from maskvit_training.module import TUNING_LOSS, HierarchyModule
 from maskvit_training.network import Encoder, make_config
 from maskvit_training.predictions import write_predictions
+from maskvit_training.recipe import FinetuneRecipe
 from maskvit_training.splits import FINAL
 from napari_maskvit.model.prediction import decode
 
@@ -57,6 +58,7 @@ def fit_fold(
     keys: dict[str, str],
     encoder: Encoder,
     *,
+    variants: dict[str, tuple[str, ...]] | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
 ) -> Path:
@@ -68,6 +70,8 @@ def fit_fold(
         Key of each case's features, by its name.
     encoder
         What made them.
+    variants
+        Keys of each case's features under other outlines, for training.
     callbacks
         Further ones, for Lightning.
     quiet
@@ -85,7 +89,8 @@ def fit_fold(
     """
     folder = fold_folder(recipe, fold.number)
     units = {
-        role: make_units(recipe, getattr(fold, role), keys) for role in ("train", "tune", "test")
+        role: make_units(recipe, getattr(fold, role), keys, variants if role == "train" else None)
+        for role in ("train", "tune", "test")
     }
     _require_units(units, fold.number)
     digest = _digest(recipe, units, encoder)
@@ -143,7 +148,7 @@ def predict(module: HierarchyModule, units: Sequence[Unit], fold: int = 0) -> Pr
     assert config.head is not None
     survival = config.head == "survival"
     answers = [
-        decode(config, module.hierarchy.encode(read_sample(unit, module.time_edges)).cpu().numpy())
+        decode(config, module.encode(read_sample(unit, module.time_edges)).cpu().numpy())
         for unit in units
     ]
     grades = [] if survival else [config.labels.index(answer.label) for answer in answers]
@@ -172,6 +177,9 @@ def _make_module(
     if recipe.task.class_weights:
         shares = class_frequencies(train, len(recipe.task.classes))
         weights = (1 / (shares.clamp(min=1e-9) * len(shares))).tolist()
+    finetune = None
+    if recipe.model.train == "end":
+        finetune = (recipe.finetune or FinetuneRecipe()).model_dump(mode="json")
     module = HierarchyModule(
         config=make_config(recipe, encoder, edges).model_dump(mode="json"),
         optimiser=recipe.optimiser.model_dump(mode="json"),
@@ -182,12 +190,16 @@ def _make_module(
         time_edges=list(edges),
         seed=recipe.seed,
         digest=digest,
+        finetune=finetune,
     )
+    if module.patch is not None:
+        module.patch.load_state_dict(encoder.model.patch.state_dict())
     if recipe.model.train == "global" and encoder.region is not None:
         module.hierarchy.region.load_state_dict(encoder.region.state_dict())
     else:
         step = -(-len(train) // STATISTICS_UNITS)
-        module.hierarchy.standardise([read_sample(unit, edges) for unit in train[::step]])
+        some = [module.embedded(read_sample(unit, edges)) for unit in train[::step]]
+        module.hierarchy.standardise(some)
     return module
 
 
@@ -225,6 +237,7 @@ def _make_trainer(
         logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
         log_every_n_steps=1,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # ours takes turns by itself; every process tunes on all
         enable_progress_bar=not quiet,
         enable_model_summary=False,
     )
@@ -257,6 +270,7 @@ def _digest(recipe: Recipe, units: dict[str, list[Unit]], encoder: Encoder) -> s
     for role, members in units.items():
         parts += [role, *(f"{unit.name}:{unit.label}:{unit.time}:{unit.event}" for unit in members)]
         parts += [store.stem for unit in members for store in unit.stores]
+        parts += [store.stem for unit in members for one in unit.variants for store in one]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

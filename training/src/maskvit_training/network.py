@@ -81,7 +81,7 @@ def make_config(recipe: Recipe, encoder: Encoder, time_edges: Sequence[float]) -
     sizes = recipe.model
     labels = recipe.task.classes or interval_names(time_edges)
     region = encoder.region_facts
-    if sizes.train == "local" or region is None:
+    if sizes.train != "global" or region is None:
         region = RegionArchitecture.model_validate(
             {
                 "dim": sizes.region_dim,
@@ -113,7 +113,7 @@ def make_config(recipe: Recipe, encoder: Encoder, time_edges: Sequence[float]) -
             "slide": slide,
             "head": recipe.task.kind,
             "labels": labels,
-            "frozen": ("patch",) if sizes.train == "local" else ("patch", "region"),
+            "frozen": {"local": ("patch",), "global": ("patch", "region")}.get(sizes.train, ()),
         }
     )
 
@@ -170,7 +170,7 @@ class Hierarchy(nn.Module):
         return logits
 
     def encode(self, sample: Sample) -> Tensor:
-        """Logits [C] of one unit, computed as the plugin does."""
+        """Logits [C] of one unit of features, computed as the plugin does."""
         region = self.folded()
         regions = region.encode(sample.features, sample.positions, sample.lengths).features
         return self.slide.encode(regions, sample.coordinates).logits
@@ -224,6 +224,7 @@ def drop_patches(sample: Sample, share: float) -> Sample:
     return replace(
         sample,
         features=sample.features[stay],
+        tokens=None if sample.tokens is None else sample.tokens[stay],
         positions=sample.positions[stay],
         lengths=lengths[lengths > 0],
         coordinates=sample.coordinates[lengths > 0],

@@ -161,10 +161,11 @@ class ModelRecipe(_Part):
     ----------
     train
         "local": region and slide transformers; "global": the slide transformer alone, on top of
-        the region transformer that the encoder brings along.
+        the region transformer that the encoder brings along; "end": the patch transformer too,
+        from pixels (see `FinetuneRecipe`).
     """
 
-    train: Literal["local", "global"] = "local"
+    train: Literal["local", "global", "end"] = "local"
     region_dim: Count = 192
     region_depth: Count = 6
     region_heads: Count = 6
@@ -173,6 +174,45 @@ class ModelRecipe(_Part):
     slide_depth: Count = 2
     slide_heads: Count = 3
     dropout: Share = 0.25
+
+
+class AugmentRecipe(_Part):
+    """Other outlines of the same tissue, so that a prediction does not hang on one.
+
+    Features are made under each of them, once; a training step draws one, or the mask itself.
+
+    Attributes
+    ----------
+    copies
+        How many other outlines.
+    erode_um, dilate_um
+        How far at most the edge moves inwards and outwards.
+    drop_pieces
+        Chance of a connected piece of tissue to be left out.
+    """
+
+    copies: Annotated[int, Field(ge=1, le=100)] = 4
+    erode_um: Annotated[float, Field(ge=0)] = 0.0
+    dilate_um: Annotated[float, Field(ge=0)] = 0.0
+    drop_pieces: Share = 0.0
+
+
+class FinetuneRecipe(_Part):
+    """How the patch transformer is trained where `model.train` is "end".
+
+    Attributes
+    ----------
+    learning_rate
+        Of the patch transformer; the others have `optimiser.learning_rate`.
+    batch
+        Patches computed together; their activations are computed again for the gradient.
+    patches
+        Patches of a slide in one step, drawn anew each time; None: all of them.
+    """
+
+    learning_rate: Positive = 1e-5
+    batch: Count = 32
+    patches: Count | None = None
 
 
 class OptimiserRecipe(_Part):
@@ -276,6 +316,8 @@ class Recipe(_Part):
     encoder: EncoderRecipe = EncoderRecipe()
     masking: MaskingRecipe = MaskingRecipe()
     model: ModelRecipe = ModelRecipe()
+    augment: AugmentRecipe | None = None
+    finetune: FinetuneRecipe | None = None
     task: TaskRecipe
     optimiser: OptimiserRecipe = OptimiserRecipe()
     trainer: TrainerRecipe = TrainerRecipe()
@@ -293,7 +335,9 @@ class Recipe(_Part):
         kept = self.model_dump_json(
             include={"seed", "encoder", "masking", "model", "task", "optimiser", "splits"}
         )
-        return hashlib.sha256(kept.encode()).hexdigest()[:16]
+        # Parts that came later count where they are used: older runs go on with the same key.
+        used = [part.model_dump_json() for part in (self.augment, self.finetune) if part]
+        return hashlib.sha256("".join([kept, *used]).encode()).hexdigest()[:16]
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

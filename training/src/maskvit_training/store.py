@@ -18,24 +18,30 @@ from maskvit_training.errors import FeatureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from maskvit_training.pixels import SlidePixels
     from napari_maskvit.explain.features import SlideFeatures
 
 FORMAT = "maskvit-training features"
 VERSION = 1
 ARRAYS = ("regions", "lengths", "positions", "features", "coverage")
+TOKENS = "tokens"
 CHUNK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """What the region transformer reads of one slide, packed; see `SlideFeatures`."""
+    """What the region transformer reads of one slide, packed; see `SlideFeatures`.
+
+    With `tokens`, what the patch transformer reads: see `SlidePixels`.
+    """
 
     regions: NDArray[np.int64]
     lengths: NDArray[np.int64]
     positions: NDArray[np.int64]
-    features: NDArray[np.float32]
+    features: NDArray[Any]
     coverage: NDArray[np.float32]
     patches_per_side: int
+    tokens: NDArray[np.bool_] | None = None
 
 
 def content_key(facts: dict[str, Any]) -> str:
@@ -48,7 +54,9 @@ def store_path(folder: Path, key: str) -> Path:
     return folder / key[:2] / f"{key}.zarr"
 
 
-def write_features(path: Path, features: SlideFeatures, facts: dict[str, Any]) -> None:
+def write_features(
+    path: Path, features: SlideFeatures | SlidePixels, facts: dict[str, Any]
+) -> None:
     """Write a store, whole or not at all.
 
     Raises
@@ -64,8 +72,10 @@ def write_features(path: Path, features: SlideFeatures, facts: dict[str, Any]) -
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         group = zarr.open_group(partial, mode="w")
-        for name in ARRAYS:
-            data = getattr(features, name)
+        for name in (*ARRAYS, TOKENS):
+            data = getattr(features, name, None)
+            if data is None:
+                continue
             rows = max(1, CHUNK_BYTES // max(1, data[:1].nbytes))
             group.create_array(
                 name, data=data, chunks=(min(rows, max(1, len(data))), *data.shape[1:])
@@ -108,6 +118,7 @@ def read_features(path: Path) -> StoredFeatures:
             raise FeatureError(f"{path} was written by a newer version of maskvit-training.")
         stored = StoredFeatures(
             **{name: np.asarray(group[name][:]) for name in ARRAYS},
+            tokens=np.asarray(group[TOKENS][:]) if TOKENS in group else None,
             patches_per_side=int(group.attrs["patches_per_side"]),
         )
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
