@@ -4,6 +4,7 @@ from napari_maskvit.explain.attention import LevelAttention
 from napari_maskvit.explain.contribution import Contribution
 from napari_maskvit.explain.engine import Explainer
 from napari_maskvit.explain.explanation import Explanation, Statistics
+from napari_maskvit.explain.granular import Granular
 from napari_maskvit.explain.heatmap import Heatmap
 from napari_maskvit.explain.patches import PatchResult
 from napari_maskvit.explain.progress import Progress
@@ -13,6 +14,7 @@ __all__ = [
     "Contribution",
     "Explainer",
     "Explanation",
+    "Granular",
     "Heatmap",
     "LevelAttention",
     "PatchResult",

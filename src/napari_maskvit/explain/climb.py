@@ -100,8 +100,8 @@ def climb_regions(
     keys = [
         None
         if found is None
-        else ("climb", plan.row, plan.column, *(result.serial for _, result in found))
-        for (plan, _), found in zip(items, inputs, strict=True)
+        else ("climb", *((patch.place, result.serial) for patch, result in found))
+        for found in inputs
     ]
     answers = [None if key is None else cache.get(key) for key in keys]
     stale = [at for at, key in enumerate(keys) if key is not None and answers[at] is None]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain.contribution import Contribution
     from napari_maskvit.explain.explanation import Explanation
+    from napari_maskvit.explain.granular import Granular
     from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask
@@ -51,7 +52,8 @@ class Explainer:
     precision
         "auto", "float32" or "bfloat16" (the weights are held in it).
     cache_bytes
-        Bound on the results that are kept between explanations. Where it is reached, what the
+        Bound on the results that are kept between explanations, and once more on those of
+        granular attention. Where it is reached, what the
         latest explanation does not use and what is cheapest to compute again goes first.
 
     Raises
@@ -83,6 +85,7 @@ class Explainer:
         self.precision = resolve_precision(precision, self.device)
         self.model = model.to(self.device, self.precision)
         self.cache = ResultCache(cache_bytes)
+        self.shifted_cache = ResultCache(cache_bytes, fallback=self.cache)
         self._planner = Planner(self.lattice, self.masking, self.threshold, self.cache)
         budget = TOKEN_BUDGET["cuda" if self.device.startswith("cuda") else "cpu"]
         self._computer = PatchComputer(slide, self.model, self.device, budget)
@@ -98,8 +101,8 @@ class Explainer:
 
     @property
     def nbytes(self) -> int:
-        """Memory that is held between explanations, in bytes: the cache and the latest mask."""
-        return self.cache.nbytes + self._planner.nbytes
+        """Memory that is held between explanations, in bytes: caches and the latest mask."""
+        return self.cache.nbytes + self.shifted_cache.nbytes + self._planner.nbytes
 
     def plan(self, mask: TissueMask) -> Plan:
         """What an explanation under ``mask`` keeps; reads no pixel."""
@@ -227,6 +230,55 @@ class Explainer:
         from napari_maskvit.explain.contribution import contribution_steps
 
         return drive(contribution_steps(self, mask, left_out), progress, cancelled)
+
+    def granular(
+        self,
+        mask: TissueMask,
+        level: str = "patch",
+        *,
+        divisions: int = 2,
+        focus: tuple[float, float] | None = None,
+        progress: Callable[[float], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Granular:
+        """Attention averaged over shifted grids; see `granular_steps`.
+
+        Parameters
+        ----------
+        mask
+            What is tissue.
+        level
+            "patch" or "region".
+        divisions
+            Shifts along each axis; their square is the number of grids.
+        focus
+            Level-0 pixel (x, y) whose surroundings are computed first.
+        progress
+            Called after each batch with the share that is done, in [0, 1].
+        cancelled
+            Asked after each batch; once it says True, the grids that are done are returned
+            (``complete`` is False).
+
+        Raises
+        ------
+        ExplainError
+            If the model has no such level, or ``divisions`` is no small whole number.
+        """
+        from napari_maskvit.explain.granular import granular_steps
+
+        steps = granular_steps(self, mask, level, divisions=divisions, focus=focus)
+        try:
+            while True:
+                step = next(steps)
+                if progress is not None:
+                    progress(step.share)
+                if cancelled is not None and cancelled():
+                    return step.snapshot()
+        except StopIteration as end:
+            granular: Granular = end.value
+            return granular
+        finally:
+            steps.close()
 
     def run_of(self, plan: Plan, cache: ResultCache, *, keep_answers: bool = True) -> Run:
         """A run of this model over a plan; nothing is computed yet."""

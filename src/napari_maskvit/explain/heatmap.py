@@ -215,7 +215,7 @@ def level_heatmap(
         head=head,
         normalisation=normalisation,
         scope=scope,
-        limits=_limits(values, normalisation),
+        limits=colour_limits(values, normalisation),
     )
 
 
@@ -282,7 +282,7 @@ def factorised_heatmap(
         head=head,
         normalisation=normalisation,
         scope=scope,
-        limits=_limits(values32, normalisation),
+        limits=colour_limits(values32, normalisation),
     )
 
 
@@ -291,7 +291,8 @@ def _usable_head(attention: LevelAttention, head: Head) -> Head:
     return "mean" if isinstance(head, int) and head >= attention.heads else head
 
 
-def _limits(values: NDArray[np.float32], normalisation: str) -> tuple[float, float]:
+def colour_limits(values: NDArray[np.float32], normalisation: str) -> tuple[float, float]:
+    """Values at the two ends of the colour scale."""
     if normalisation != "relative":
         return 0.0, 1.0
     finite = values[np.isfinite(values)]
