@@ -66,7 +66,10 @@ class Memory:
             self.session.tissue.editor.settle()
         state = self._now()
         self.session.jobs.start(
-            "files", "Saving", once(lambda: write_state(place, state)), on_done=self._saved
+            "files",
+            "Saving",
+            once(lambda: write_state(place, state)),
+            on_done=lambda folder: self._saved(folder, state),
         )
         return place
 
@@ -83,7 +86,8 @@ class Memory:
             on_done=self._restored,
         )
 
-    def _saved(self, folder: Path) -> None:
+    def _saved(self, folder: Path, state: State) -> None:
+        self.session.autosave.mark_saved(state.mask)
         notices.tell(f"Saved to {folder}.")
         self.session.saved.emit(folder)
 
@@ -95,6 +99,7 @@ class Memory:
                 "is; save to replace it."
             )
         self._apply(state)
+        self.session.autosave.mark_saved(state.mask)
         notices.tell(f"{slide.name} is as you left it.")
 
     def _now(self) -> State:

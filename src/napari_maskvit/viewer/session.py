@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_maskvit.errors import MaskvitError, SlideError
 from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.attention_desk import AttentionDesk, RunOptions
+from napari_maskvit.viewer.autosave import Autosave
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.hover import Hover
 from napari_maskvit.viewer.jobs import Jobs
@@ -107,6 +108,7 @@ class Session:
         self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
         self._memory = Memory(self)
+        self.autosave = Autosave(self)
         self._hover = Hover(self)
         bind_keys(self)
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -438,6 +440,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        self.autosave.close()
         self.attention.cancel()
         self.jobs.close()
         self._hover.close()
@@ -459,6 +462,7 @@ class Session:
         if self.slide is None:
             return
         self.tools.leave()
+        self.autosave.flush()
         self._memory.keep()
         self.jobs.cancel("tissue")
         self.attention.drop()
