@@ -256,9 +256,9 @@ def test_the_window_lives_while_the_model_runs(ready, qtbot, monkeypatch):
 def test_an_error_in_the_middle_of_a_run_is_one_sentence(
     ready, qtbot, monkeypatch, capfd, error, words
 ):
-    from napari_maskvit.explain import Explainer
+    from napari_maskvit.explain.computing import PatchComputer
 
-    original = Explainer._encode
+    original = PatchComputer._encode
     calls = []
 
     def fails(self, batch):
@@ -267,7 +267,7 @@ def test_an_error_in_the_middle_of_a_run_is_one_sentence(
             raise error
         return original(self, batch)
 
-    monkeypatch.setattr(Explainer, "_encode", fails)
+    monkeypatch.setattr(PatchComputer, "_encode", fails)
     monkeypatch.setattr("napari_maskvit.explain.engine.TOKEN_BUDGET", {"cpu": 64})
     ready.run()
     qtbot.waitUntil(lambda: bool(ready.messages) and not ready.running, timeout=60_000)
@@ -328,13 +328,13 @@ def test_an_empty_mask_is_told(ready):
 
 def slow_down(session, monkeypatch, seconds):
     """Small batches that take a while, so that there is a middle to a run."""
-    from napari_maskvit.explain import Explainer
+    from napari_maskvit.explain.computing import PatchComputer
 
-    original = Explainer._encode
+    original = PatchComputer._encode
 
     def slow(self, batch):
         time.sleep(seconds)
         return original(self, batch)
 
-    monkeypatch.setattr(Explainer, "_encode", slow)
+    monkeypatch.setattr(PatchComputer, "_encode", slow)
     monkeypatch.setattr("napari_maskvit.explain.engine.TOKEN_BUDGET", {"cpu": 128})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.signed import SignedHeatmap, symmetric_limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,40 +18,15 @@ if TYPE_CHECKING:
     from napari_maskvit.explain.heatmap import Heatmap
     from napari_maskvit.model import Prediction
 
-SMALLEST = 1e-6
-"""Half-width of a colour scale of changes where nothing changed."""
+SHOWN = 0.99
+"""Share of what changed that lies within the colour scale: a few tokens change many times more."""
 
 
-@dataclass(frozen=True)
-class LevelChange:
-    """Gain and loss of attention at one level.
-
-    Parameters
-    ----------
-    array
-        (rows, columns) float32 value now minus value then, on the finer of the two lattices.
-        Background has no attention, so that a position that is kept only now gains what it has
-        now, and one that was kept only then loses what it had. NaN where neither keeps anything.
-    step
-        Side of a cell in level-0 pixels.
-    spacing
-        Side of a cell in µm.
-    level
-        What is shown.
-    limit
-        The colour scale runs from ``-limit`` to ``limit``.
-    """
-
-    array: NDArray[np.float32]
-    step: float
-    spacing: float
-    level: str
-    limit: float
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Values at the two ends of the colour scale, which has 0 in its middle."""
-        return -self.limit, self.limit
+_UNITS = {
+    "rank": "in shares of the tissue that got less",
+    "min-max": "on the scale from least to most",
+    "relative": "in multiples of even attention",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +71,7 @@ def level_change(
     scope: str = "slide",
     gamma: float = 0.5,
     combine: str = "average",
-) -> LevelChange:
+) -> SignedHeatmap:
     """Gain and loss of attention at a level; parameters as `Explanation.heatmap` takes them.
 
     "relative" is the default, since a rank changes wherever any other position does.
@@ -126,20 +102,30 @@ def level_change(
     return heatmap_change(*shown)
 
 
-def heatmap_change(now: Heatmap, then: Heatmap) -> LevelChange:
-    """The same of two heatmaps over the same slide, on the finer lattice of the two."""
+def heatmap_change(now: Heatmap, then: Heatmap) -> SignedHeatmap:
+    """Gain and loss between two heatmaps of the same slide, on the finer lattice of the two.
+
+    Background has no attention, so that a position that is kept only now gains what it has now,
+    and one that was kept only then loses what it had. NaN where neither keeps anything.
+    """
     finer = now if now.step <= then.step else then
     mine, other = (_on_lattice_of(finer, one) for one in (now, then))
     nothing = np.isnan(mine) & np.isnan(other)
     array = np.nan_to_num(mine, nan=0.0) - np.nan_to_num(other, nan=0.0)
     array[nothing] = np.nan
-    return LevelChange(array, finer.step, finer.spacing, now.level, symmetric_limit(array))
-
-
-def symmetric_limit(array: NDArray[np.float32]) -> float:
-    """Half-width of a colour scale about 0: 99 % of what changed is within it."""
     sizes = np.abs(array[np.isfinite(array) & (array != 0)])
-    return max(float(np.quantile(sizes, 0.99)), SMALLEST) if len(sizes) else SMALLEST
+    sizes = np.quantile(sizes, [SHOWN]).astype(np.float32) if len(sizes) else sizes
+    return SignedHeatmap(
+        array=array,
+        step=finer.step,
+        spacing=finer.spacing,
+        level=now.level,
+        head=now.head,
+        normalisation=now.normalisation,
+        scope=now.scope,
+        limits=symmetric_limits(sizes),
+        meaning=f"change of attention: now minus then ({_UNITS[now.normalisation]})",
+    )
 
 
 def _check(now: Explanation, then: Explanation) -> None:
@@ -178,14 +164,23 @@ def _areas(now: Explanation, then: Explanation) -> tuple[float, float]:
         # Cells of two lattices do not pair off: only the balance can be told.
         balance = _area(mine, now.slide_spacing) - _area(other, then.slide_spacing)
         return max(balance, 0.0), max(-balance, 0.0)
-    width = mine.shape[1]
-    cells = [one.rows.astype(np.int64) * width + one.columns for one in (mine, other)]
+    # Parts that the two share did not change; what is left is as small as the correction.
+    shared = set(map(id, mine.parts)) & set(map(id, other.parts))
+    signed = [
+        (sign, part)
+        for sign, one in ((1.0, mine), (-1.0, other))
+        for part in one.parts
+        if id(part) not in shared
+    ]
+    if not signed:
+        return 0.0, 0.0
+    cells = [part.rows.astype(np.int64) * mine.shape[1] + part.columns for _, part in signed]
     all_cells, back = np.unique(np.concatenate(cells), return_inverse=True)
-    coverage = np.concatenate([mine.coverage, -other.coverage.astype(np.float64)])
+    coverage = np.concatenate([sign * part.coverage.astype(np.float64) for sign, part in signed])
     differences = np.bincount(back.reshape(-1), coverage, minlength=len(all_cells))
     cell = (mine.step * now.slide_spacing) ** 2 / 1e6
     gained = float(differences[differences > 0].sum()) * cell
-    lost = -float(differences[differences < 0].sum()) * cell
+    lost = float(np.abs(differences[differences < 0]).sum()) * cell
     return gained, lost
 
 

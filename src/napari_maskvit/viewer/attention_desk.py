@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.viewer.beside import PlainBeside
+from napari_maskvit.viewer.changes import ChangesDesk
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.explainers import Explainers, RunOptions
 from napari_maskvit.viewer.jobs import Job, once
@@ -45,6 +46,7 @@ class AttentionDesk:
         self.explainers = Explainers()
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
+        self.changes = ChangesDesk(session)
         self._picture_seconds = 0.0
         self._run_next = False
 
@@ -79,8 +81,13 @@ class AttentionDesk:
         self.want_model()
         self._run_next = self.session.jobs.is_running("model")
         if not self._run_next:
-            serial = self.session.timeline.serial
-            request = Request(mask, self.looking_at(), lambda: self.display, serial=serial)
+            request = Request(
+                mask,
+                self.looking_at(),
+                lambda: self.display,
+                stale=self.live.stale.cells("region").copy(),
+                serial=self.session.timeline.serial,
+            )
             self._run(request, "Running the model")
 
     def update(self, focus: tuple[float, float]) -> None:

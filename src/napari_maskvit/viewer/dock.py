@@ -1,4 +1,4 @@
-"""The panel beside the slide: the journey in five steps, in one column."""
+"""The panel beside the slide: the journey in steps, in one column."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QScrollArea, QVBoxLayou
 
 from napari_maskvit.viewer.panels.attention import AttentionPanel
 from napari_maskvit.viewer.panels.base import Panel
+from napari_maskvit.viewer.panels.changes import ChangesPanel
 from napari_maskvit.viewer.panels.model import ModelPanel
 from napari_maskvit.viewer.panels.result import ResultPanel
 from napari_maskvit.viewer.panels.slide import SlidePanel
@@ -28,13 +29,14 @@ _STEPS: tuple[type[Panel], ...] = (
     ModelPanel,
     AttentionPanel,
     ResultPanel,
+    ChangesPanel,
 )
 _WIDTH = 320
 _NARROWEST = 290
 
 
 class MaskvitWidget(QWidget):
-    """The dock widget: slide, tissue, model, attention, result.
+    """The dock widget: slide, tissue, model, attention, result, what changed.
 
     Steps open by themselves as the journey goes on, and fold once they are behind; what a person
     opened or closed stays so.
@@ -137,6 +139,7 @@ class MaskvitWidget(QWidget):
             "tissue": measured and not looking,
             "model": False,
             "attention": session.mask is not None,
+            "what changed": session.explanation is not None and len(session.timeline.timeline) > 1,
         }
         if session.explanation is None:
             wanted["result"] = False

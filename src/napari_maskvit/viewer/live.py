@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 QUICK_MS = 700
 """An update that takes longer shows its progress and Cancel."""
 
-HATCH_MS = 200
-"""What is up to date again before that is not hatched: it would only flash."""
+VEIL_MS = 200
+"""What is up to date again before that is not veiled: it would only flash."""
 
 
 class LiveUpdate:
@@ -40,7 +40,7 @@ class LiveUpdate:
         self._quick, self._soon = QTimer(), QTimer()
         for timer, wait, then in (
             (self._quick, QUICK_MS, self._tell),
-            (self._soon, HATCH_MS, self.show),
+            (self._soon, VEIL_MS, self.show),
         ):
             timer.setSingleShot(True)
             timer.setInterval(wait)
@@ -66,7 +66,7 @@ class LiveUpdate:
         self.stale.add(box, where, editor.spacing)
         if not self.stale.is_shown and not self._soon.isActive():
             self._soon.start()
-        # A mask without tissue has no answer; what was said of the one before stays, hatched.
+        # A mask without tissue has no answer; what was said of the one before stays, veiled.
         if self.on and editor.tissue_mm2 > 0:
             self.desk.update(self._centre(box, where, editor.spacing))
 
@@ -94,7 +94,7 @@ class LiveUpdate:
             self._quick.stop()
 
     def step(self, step: Step) -> None:
-        """Patches are there again: hatch them no more."""
+        """Patches are there again: they are veiled no more."""
         if step.fresh and self.stale.any:
             self.stale.done(step.fresh)
             if self.stale.is_shown:
@@ -107,7 +107,7 @@ class LiveUpdate:
         self.show()
 
     def show(self) -> None:
-        """Hatch what is out of date at the level on display."""
+        """Veil what is out of date at the level on display."""
         level = self.desk.layers.current_level
         self.stale.show(level or "patch", self.desk.display.visible and level is not None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from napari_maskvit.viewer.torch_import import import_torch, share_cores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.explain import Explainer, Explanation, Heatmap, Progress
+    from napari_maskvit.explain import Explainer, Explanation, Heatmap, PatchResult, Progress
     from napari_maskvit.tissue import TissueMask
     from napari_maskvit.viewer.jobs import Job
 
@@ -48,7 +48,7 @@ class Request:
     before
         Pictures on display, by level; for an update.
     stale
-        (rows, columns) of patches that are out of date; for an update.
+        (rows, columns) of patches that are out of date.
     serial
         Entry of the timeline that the mask belongs to.
     """
@@ -77,7 +77,7 @@ class Step:
     display
         What they were made for.
     fresh
-        Patches (row, column) that are there since the last step.
+        Patches (row, column) that are up to date since the last step.
     """
 
     progress: Progress | None
@@ -119,7 +119,7 @@ def run_steps(
                 progress = next(stream)
             except StopIteration as end:
                 return _pictured(None, end.value, request)
-            fresh += [(patch.row, patch.column) for patch in progress.fresh]
+            fresh += _among(request.stale, progress.fresh)
             now = time.perf_counter()
             if now >= pictured:
                 step = _pictured(progress, progress.snapshot(), request)
@@ -135,6 +135,14 @@ def run_steps(
     finally:
         stream.close()
     return None
+
+
+def _among(stale: NDArray[np.bool_], patches: tuple[PatchResult, ...]) -> Iterator[tuple[int, int]]:
+    """Places of those patches that were out of date; the first step tells of all that is known."""
+    if stale.any():
+        for patch in patches:
+            if stale[patch.row, patch.column]:
+                yield patch.row, patch.column
 
 
 def _pictured(progress: Progress | None, explanation: Explanation, request: Request) -> Step:

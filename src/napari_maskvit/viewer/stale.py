@@ -1,4 +1,4 @@
-"""What is out of date: patches whose tissue changed since they were looked at, hatched."""
+"""What is out of date: patches whose tissue changed since they were looked at, under a veil."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain import Explanation, Heatmap
 
-CELL = 8
-"""Pixels of the hatching along a side of a patch."""
+VEIL = (0.55, 0.55, 0.55)
 
 
 class Stale:
@@ -101,7 +100,7 @@ class Stale:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the hatching is there to be seen."""
+        """Whether the veil is there to be seen."""
         return self.layer is not None and bool(self.layer.visible)
 
     def cells(self, level: str) -> NDArray[np.bool_]:
@@ -123,7 +122,7 @@ class Stale:
         return self.patches
 
     def show(self, level: str, visible: bool) -> None:
-        """Hatch what is out of date at a level."""
+        """Veil what is out of date at a level."""
         wanted = visible and self.any
         if self.layer is not None and self.layer not in self.viewer.layers:
             self.layer = None
@@ -133,9 +132,7 @@ class Stale:
             return
         if self.layer is None:
             self.layer = self._make()
-        rows, columns = self.patches.shape
-        hatched = self.layer.data.reshape(rows, CELL, columns, CELL)
-        hatched[...] = self.cells(level)[:, None, :, None] * _hatching()[None, :, None, :]
+        self.layer.data[...] = self.cells(level)
         if self.layer.visible:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         else:
@@ -145,28 +142,21 @@ class Stale:
         from napari.layers import Image
         from napari.utils.colormaps import Colormap
 
-        colours = Colormap([[1, 1, 1, 0], [1, 1, 1, 1]], name="out of date")
         layer = Image(
-            np.zeros(tuple(CELL * side for side in self.patches.shape), np.uint8),
+            np.zeros(self.patches.shape, np.uint8),
             name="out of date",
-            colormap=colours,
+            colormap=Colormap([[*VEIL, 0], [*VEIL, 1]], name="out of date"),
             contrast_limits=(0, 1),
-            opacity=0.75,
+            opacity=0.6,
             interpolation2d="nearest",
             visible=False,
             metadata={TAG: {"kind": "stale"}},
-            **geometry(self._step / CELL, self._spacing),
+            **geometry(self._step, self._spacing),
         )
         kinds = [kind_of(one) for one in self.viewer.layers]
         place = kinds.index("outline") if "outline" in kinds else len(kinds)
         insert_quietly(self.viewer, place, layer)
         return layer
-
-
-def _hatching() -> NDArray[np.uint8]:
-    """Slanted lines that go on from patch to patch."""
-    rows, columns = np.mgrid[:CELL, :CELL]
-    return ((rows + columns) % 4 == 0).astype(np.uint8)
 
 
 def kept_where_stale(

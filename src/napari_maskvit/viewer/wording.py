@@ -182,6 +182,43 @@ def sizes_of(config: ModelConfig) -> str:
     return f"Works at {spacing(config.spacing)}: {sides} wide."
 
 
+def moved(then: Prediction | None, now: Prediction | None) -> tuple[str, str]:
+    """Say how a prediction changed.
+
+    Returns
+    -------
+    labels, numbers : str
+        For instance ``("ISUP 3 → ISUP 3", "Probability of ISUP 3: .58 → .64.")``; empty where
+        one of the two is missing.
+    """
+    if then is None or now is None:
+        return "", ""
+    labels = f"{then.label} → {now.label}"
+    if then.kind != now.kind or then.labels != now.labels or now.kind == "survival":
+        return labels, ""
+    if not (then.probabilities and now.probabilities):
+        return labels, f"Predicted value: {significant(then.value)} → {significant(now.value)}."
+    best = max(range(len(now.labels)), key=now.probabilities.__getitem__)
+    was, is_now = then.probabilities[best], now.probabilities[best]
+    return labels, f"Probability of {now.labels[best]}: {step(was, is_now)}."
+
+
+def step(then: float, now: float) -> str:
+    """Say two probabilities with as many digits as tell them apart, at most four."""
+    for digits in (2, 3, 4):
+        texts = [f"{value:.{digits}f}" for value in (then, now)]
+        if texts[0] != texts[1] or then == now:
+            break
+    return " → ".join(text.removeprefix("0") if text[0] == "0" else text for text in texts)
+
+
+def gained_and_lost(gained_mm2: float, lost_mm2: float) -> str:
+    """Say how tissue changed: ``"+0.012 mm², −0.003 mm²"``."""
+    parts = [f"+{area(gained_mm2)}"] if gained_mm2 else []
+    parts += [f"{MINUS}{area(lost_mm2)}"] if lost_mm2 else []
+    return ", ".join(parts) or "no tissue gained or lost"
+
+
 def predicted(prediction: Prediction) -> tuple[str, str]:
     """Say a prediction: its label, and the numbers behind it.
 

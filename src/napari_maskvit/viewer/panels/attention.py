@@ -60,7 +60,7 @@ class AttentionPanel(Panel):
     def refresh(self) -> None:
         """Say how far attention is."""
         session = self.session
-        if session.running:
+        if session.running and not session.updating:
             self.summarised.emit("running…", False)
         elif session.explanation is None:
             self.summarised.emit("not run yet", False)

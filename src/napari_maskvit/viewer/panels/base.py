@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -48,6 +49,13 @@ class Panel(QWidget):
     def refresh(self) -> None:
         """Show what the session holds now."""
         raise NotImplementedError
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        """Do something; what goes wrong is told as the session tells it."""
+        try:
+            action()
+        except Exception as error:
+            self.session.fail(error)
 
     def release(self) -> None:
         """Hear nothing any more."""

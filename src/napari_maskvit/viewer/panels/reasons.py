@@ -44,4 +44,5 @@ def compare(session: Session) -> str | None:
     """Why plain attention cannot be put beside."""
     if (reason := look(session)) is not None:
         return reason
-    return RUNNING if session.running and not session.comparing else None
+    busy = session.running and not session.updating and not session.comparing
+    return RUNNING if busy else None

@@ -184,7 +184,8 @@ class _Statistics(QWidget):
                 f"{numbers.undecodable_tiles:,} tiles",
                 "Tiles of the file that could not be decoded; they count as background",
             )
-        seconds = sum(numbers.seconds.values())
+        stages = sum(time for stage, time in numbers.seconds.items() if stage != "total")
+        seconds = numbers.seconds.get("total", stages)
         self._add(
             "Computed",
             f"{numbers.computed_patches:,} patches in {duration(seconds)}"

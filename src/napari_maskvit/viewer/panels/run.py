@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_maskvit.explain import Progress
 
 _PLANNING = "Planning: which patches hold tissue…"
-_OUTDATED = "What is hatched is out of date: the tissue was corrected since."
+_OUTDATED = "What is under a veil is out of date: the tissue was corrected since."
 _RUN = "Run the model on the tissue; glass is neither read nor computed"
 
 
@@ -64,9 +64,7 @@ class RunPanel(Panel):
             self.bar.setRange(0, 0)
             say(self.said, "Updating…" if session.updating else _PLANNING)
         self.bar.setVisible(running)
-        if session.updating and not running:
-            say(self.said, "Updating…")
-        elif not running:
+        if not running and not session.updating:
             say(self.said, reasons.run(session) or self._last())
         explanation = session.explanation
         self.start.setText("Run again" if explanation is not None else "Run")
