@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from napari_maskvit.explain.heatmap import Heatmap
     from napari_maskvit.slide import Slide
 
+BAND = 100
+"""Rows of a picture that are read at once."""
+
 
 def overlay(
     slide: Slide,
@@ -45,9 +48,7 @@ def overlay(
     height, width = slide.shape
     scale = max(height, width) / side
     rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
-    picture = slide.read_region(
-        0, 0, columns, rows, spacing=slide.require_spacing() * scale
-    ).astype(np.float32)
+    picture = _whole(slide, rows, columns, scale)
     # Nearest cell, never interpolated: what is seen is what was measured.
     y = ((np.arange(rows) + 0.5) * scale / heatmap.step).astype(int)
     x = ((np.arange(columns) + 0.5) * scale / heatmap.step).astype(int)
@@ -56,3 +57,13 @@ def overlay(
     colours = shown.colourise(colormap).astype(np.float32)
     alpha = colours[..., 3:] / 255 * opacity
     return np.rint(picture * (1 - alpha) + colours[..., :3] * alpha).astype(np.uint8)
+
+
+def _whole(slide: Slide, rows: int, columns: int, scale: float) -> NDArray[np.uint8]:
+    """The slide in a picture, read in bands: the level below it may be much larger."""
+    picture = np.empty((rows, columns, 3), np.uint8)
+    spacing = slide.require_spacing() * scale
+    for top in range(0, rows, BAND):
+        height = min(BAND, rows - top)
+        picture[top : top + height] = slide.read_region(0, top * scale, columns, height, spacing)
+    return picture
