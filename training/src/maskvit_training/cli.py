@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +29,8 @@ app = typer.Typer(
 )
 experiments = typer.Typer(help="Experiments on phantoms.", no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
-console = Console()
+# Of several processes that train together, the first one speaks.
+console = Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 stderr = Console(stderr=True)
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]

@@ -1,0 +1,156 @@
+"""Two processes that train together, and one that is killed, end as one that is left alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.process
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from maskvit_training.cli import main
+
+COMMAND = Path(sys.executable).parent / "maskvit-train"
+PRELOADED = [
+    "lightning.pytorch.loggers",
+    "maskvit_training.cli",
+    "maskvit_training.extract_cohort",
+    "maskvit_training.fit",
+    "napari_maskvit.explain.features",
+    "napari_maskvit.model.registry",
+    "napari_maskvit.tissue",
+    "pandas",
+    "sklearn.model_selection",
+    "tensorboard.summary.writer.event_file_writer",
+    "torch.utils.tensorboard",
+    "zarr",
+]
+SMALL = ("optimiser.epochs=3", "model.dropout=0.2", "masking.drop_patches=0.2")
+
+pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="maskvit-train is not installed")
+
+
+def command(cohort: Path, output: Path, word: str, *words: str, **sets: object) -> list[str]:
+    changes = [*SMALL, f"output={output}", *(f"{name}={value}" for name, value in sets.items())]
+    options = [part for change in changes for part in ("--set", change.replace("__", "."))]
+    return [str(COMMAND), word, str(cohort / "recipe.yaml"), *words, *options]
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Start a command in a process that has everything imported, as most of its time would go."""
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")}
+    os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+
+    def started(words: list[str]) -> multiprocessing.process.BaseProcess:
+        # A forked process takes its words from here.
+        argv, sys.argv = sys.argv, words
+        try:
+            process = context.Process(target=main)
+            process.start()
+            return process
+        finally:
+            sys.argv = argv
+
+    yield started
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+
+
+def finish(process: multiprocessing.process.BaseProcess) -> None:
+    process.join(300)
+    assert process.exitcode == 0
+
+
+@pytest.fixture(scope="module")
+def features(start, colour_cohort: Path, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("features")
+    finish(start(command(colour_cohort, output, "features")))
+    return output
+
+
+def history(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "fold-1/history.csv")
+
+
+def with_features(features: Path, output: Path) -> Path:
+    """A folder of its own for another training on the same features."""
+    output.mkdir()
+    for name in ("features.csv", "features"):
+        (output / name).symlink_to(features / name)
+    return output
+
+
+def fit(cohort: Path, output: Path, **sets: object) -> list[str]:
+    return command(cohort, output, "fit", "--fold", "1", **sets)
+
+
+@pytest.fixture(scope="module")
+def alone(start, colour_cohort: Path, features: Path, tmp_path_factory) -> Path:
+    """One process that adds up two units before each step."""
+    output = with_features(features, tmp_path_factory.mktemp("alone") / "run")
+    finish(start(fit(colour_cohort, output, optimiser__accumulate=2)))
+    return output
+
+
+def test_two_processes_have_the_losses_of_one(colour_cohort: Path, features, alone, tmp_path):
+    """By Lightning's own launcher, on the CPU; six units, so that no step is short of one."""
+    output = with_features(features, tmp_path / "run")
+    two = {"trainer__devices": 2, "trainer__strategy": "ddp", "optimiser__accumulate": 1}
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    result = subprocess.run(
+        fit(colour_cohort, output, **two),
+        env=os.environ | threads,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("Fold 1") == 1
+    one, both = history(alone), history(output)
+    assert list(one["epoch"]) == list(both["epoch"]) == [0, 1, 2]
+    assert one["train_loss"].nunique() == 3
+    for name in ("train_loss", "tune_loss"):
+        # Gradients are added up in another order: the same to rounding.
+        pd.testing.assert_series_equal(both[name], one[name], rtol=1e-4)
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_end(
+    start, colour_cohort: Path, features: Path, alone: Path, tmp_path: Path
+):
+    """Features and training killed again and again, at random, until they have ended."""
+    output, lots = tmp_path / "run", random.Random(3)
+    kills = []
+    for words in (
+        command(colour_cohort, output, "features"),
+        fit(colour_cohort, output, optimiser__accumulate=2),
+    ):
+        kills.append(0)
+        for attempt in range(20):
+            process = start(words)
+            process.join(lots.uniform(0.3, 1.5) * (1 + attempt / 4))
+            if process.exitcode is not None:
+                assert process.exitcode == 0
+                break
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            kills[-1] += 1
+        else:
+            finish(start(words))
+    assert min(kills) >= 1, kills
+    names = {path.name for path in (output / "features").rglob("*.zarr")}
+    assert names == {path.name for path in (features / "features").rglob("*.zarr")}
+    assert (output / "features.csv").read_text() == (features / "features.csv").read_text()
+    pd.testing.assert_frame_equal(history(output), history(alone), rtol=1e-3)
+    one, again = (pd.read_csv(o / "fold-1/predictions.csv") for o in (alone, output))
+    pd.testing.assert_frame_equal(again, one, rtol=1e-3, atol=1e-4)
