@@ -14,7 +14,7 @@ from psygnal import Signal
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask, TissueParameters
-from napari_maskvit.viewer import unsaved
+from napari_maskvit.viewer import notices, unsaved
 from napari_maskvit.viewer.jobs import Job, once
 from napari_maskvit.viewer.state import as_plain
 from napari_maskvit.viewer.timeline import Timeline
@@ -80,7 +80,7 @@ class Autosave:
         """Bring back the work that is offered."""
         offer = self.offer
         if offer is None:
-            raise MaskvitError("There is no unsaved work on this slide.")
+            return
         self.session.jobs.start(
             "files",
             "Restoring",
@@ -90,9 +90,13 @@ class Autosave:
 
     def discard(self) -> None:
         """Remove the work that is offered."""
-        if self.offer is not None:
+        if self.offer is None:
+            return
+        try:
             self.offer.path.unlink(missing_ok=True)
-            self._next_offer()
+        except OSError as error:
+            self.session.fail(error)
+        self._next_offer()
 
     def flush(self) -> bool:
         """Write what changed, now; whether everything is safe."""
@@ -212,6 +216,8 @@ class Autosave:
     def _next_offer(self) -> None:
         self.offer = self._others.pop(0) if self._others else None
         self.changed.emit()
+        if self.offer is not None:
+            notices.tell("Corrections were never saved: restore or discard them under Tissue.")
 
     def _take(self, work: Work, offer: Offer) -> None:
         session = self.session

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.knobs import ParameterKnobs
+from napari_maskvit.viewer.panels.tools import KindChoice, MoreTools
 from napari_maskvit.viewer.parts.controls import Number, allow, button, row
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
@@ -51,6 +52,7 @@ class TissuePanel(Panel):
         self.amount = wrapped(role="strong")
         self.amount.setToolTip("Area of the mask in mm², and its share of the slide's area")
         self.correcting = _Correcting(self.session)
+        self.unsaved = _Unsaved(self.session)
         self.load_button = button(
             "Load mask…", "Read a mask from a TIFF, PNG or GeoJSON file", self._load
         )
@@ -58,6 +60,7 @@ class TissuePanel(Panel):
             "Save mask…", "Write the mask as TIFF, PNG or GeoJSON (opens in QuPath)", self._save
         )
         for widget in (
+            self.unsaved,
             self.find_button,
             self.amount,
             self.knobs,
@@ -74,6 +77,8 @@ class TissuePanel(Panel):
         for signal in (session.slide_changed, session.mask_changed, session.busy_changed):
             self.links.connect(signal, self.refresh)
         self.links.connect(session.brush_changed, self.correcting.refresh)
+        self.links.connect(session.tools.changed, self.correcting.refresh)
+        self.links.connect(session.autosave.changed, self.unsaved.refresh)
 
     def refresh(self) -> None:
         """Show the mask in numbers, and what can be done to it."""
@@ -89,6 +94,7 @@ class TissuePanel(Panel):
             self.knobs.show_parameters(session.parameters)
         self.correcting.setVisible(session.mask is not None)
         self.correcting.refresh()
+        self.unsaved.refresh()
         said = self._amount()
         say(self.amount, said or (reason or ""))
         brief = area(session.tissue_mm2) if session.tissue_mm2 is not None else "not found yet"
@@ -144,6 +150,8 @@ class _Correcting(QWidget):
         for made in self.tools.values():
             made.setCheckable(True)
         self._watched: Any = None
+        self.kind = KindChoice(session)
+        self.more = MoreTools(session)
         self.brush = Number(
             "Brush",
             (5.0, 2000.0),
@@ -164,30 +172,36 @@ class _Correcting(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(row(*self.tools.values()))
+        column.addWidget(row(self.kind, label="Paints"))
         column.addWidget(self.brush)
         column.addWidget(self.changed)
         column.addWidget(row(self.undo, self.redo, self.discard))
+        column.addWidget(self.more)
 
     def refresh(self) -> None:
         """Show the brush and the corrections as they are."""
         session = self.session
-        self._watch(session.mask_layer)
+        painted = session.tissue.painted
+        self._watch(painted if painted in session.viewer.layers else None)
         if session.mask is None:
             return
         self._show_tool()
+        self.kind.show_value(session.tools.kind.value)
+        self.more.refresh()
         if not self.brush.is_moving:
             self.brush.show_value(session.brush_um)
-        corrections = session.corrections
-        nothing = corrections is None or not (corrections.added_mm2 or corrections.removed_mm2)
-        if corrections is None or nothing:
-            say(self.changed, "Nothing changed by hand.")
-        else:
-            say(
-                self.changed,
-                f"By hand: {area(corrections.added_mm2)} added, "
-                f"{area(corrections.removed_mm2)} removed.",
-            )
+        editor = session.tissue.editor
+        nothing = editor is None or not editor.is_corrected
+        say(self.changed, "Nothing changed by hand." if nothing else self._by_hand())
         allow(self.discard, "Nothing was changed by hand." if nothing else None)
+
+    def _by_hand(self) -> str:
+        editor = self.session.tissue.editor
+        assert editor is not None
+        said = [f"{area(editor.added_mm2)} added", f"{area(editor.removed_mm2)} removed"]
+        if editor.excluded_mm2:
+            said.append(f"{area(editor.excluded_mm2)} marked as excluded")
+        return f"By hand: {', '.join(said)}."
 
     def release(self) -> None:
         """Hear nothing of the mask layer any more."""
@@ -208,8 +222,45 @@ class _Correcting(QWidget):
 
     def _show_tool(self, _event: object = None) -> None:
         mode = str(self._watched.mode) if self._watched is not None else ""
+        if self.session.tools.likeness.in_hand:
+            mode = ""
         for tool, made in self.tools.items():
             made.setChecked(MODES[tool] == mode)
 
     def _set_brush(self, um: float) -> None:
         self.session.brush_um = um
+
+
+class _Unsaved(QFrame):
+    """Offers what an earlier session left behind."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        set_role(self, "warning")
+        self.said = wrapped()
+        self.restore = button(
+            "Restore", "Bring back mask, corrections and their timeline", self._restore, "main"
+        )
+        self.discard = button("Discard", "Remove these corrections for good", self._discard)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 6, 6, 8)
+        column.setSpacing(6)
+        column.addWidget(self.said)
+        column.addWidget(row(self.restore, self.discard))
+
+    def refresh(self) -> None:
+        offer = self.session.autosave.offer
+        self.setVisible(offer is not None)
+        if offer is not None:
+            when = offer.time.astimezone().strftime("%d %B, %H:%M")
+            say(
+                self.said,
+                f"Corrections of {when} were never saved: {area(offer.tissue_mm2)} of tissue.",
+            )
+
+    def _restore(self) -> None:
+        self.session.autosave.restore()
+
+    def _discard(self) -> None:
+        self.session.autosave.discard()
