@@ -17,7 +17,7 @@ from napari_maskvit.model.encoders import known_encoders, repository_of
 if TYPE_CHECKING:
     from napari_maskvit.model.model import Model
 
-DEFAULT = "dinov2-s14-6"
+DEFAULT = "sicap-hvit-s"
 """The bundled model that is loaded where no name is given."""
 
 _BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
