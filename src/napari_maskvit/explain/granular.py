@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
-from napari_maskvit.explain.heatmap import Heatmap, colour_limits, normalise
+from napari_maskvit.explain.heatmap import Heatmap, colour_limits
+from napari_maskvit.explain.normalise import normalise
 from napari_maskvit.explain.plan import make_plan
 
 if TYPE_CHECKING:

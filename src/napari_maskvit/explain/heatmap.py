@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.normalise import check, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain.attention import Head, LevelAttention
 
-NORMALISATIONS = ("rank", "min-max", "relative")
-SCOPES = ("slide", "window")
 COMBINATIONS = ("average", "multiply")
 FACTORISED = "factorised"
 
@@ -127,77 +126,6 @@ class Heatmap:
         return path
 
 
-def normalise(
-    attention: LevelAttention,
-    head: Head = "mean",
-    normalisation: str = "rank",
-    scope: str = "slide",
-) -> NDArray[np.float32]:
-    """(K,) normalised values of the kept positions.
-
-    "relative" is raw attention times the number of kept positions of its window, so that 1 is
-    even attention and windows with little tissue do not look hot. With scope "slide", ranks and
-    min-max are taken over these relative values of the whole slide; with scope "window" each
-    patch (or region) is taken for itself.
-
-    Parameters
-    ----------
-    attention
-        Raw attention of one level.
-    head
-        "mean", "max" or a head's number.
-    normalisation
-        "rank": share of kept values strictly smaller, in [0, 1). "min-max": in [0, 1].
-        "relative": 1 = even.
-    scope
-        "slide" or "window".
-
-    Raises
-    ------
-    ExplainError
-        If a name is unknown.
-    """
-    _check("normalisation", normalisation, NORMALISATIONS)
-    _check("scope", scope, SCOPES)
-    raw = attention.pooled(head).astype(np.float64)
-    if not len(raw):
-        return raw.astype(np.float32)
-    windows = attention.windows()
-    relative = raw * np.bincount(windows)[windows]
-    if normalisation == "relative":
-        if scope == "window":
-            means = np.bincount(windows, relative) / np.bincount(windows)
-            relative = relative / np.maximum(means[windows], np.finfo(float).tiny)
-        return relative.astype(np.float32)
-    groups = windows if scope == "window" else np.zeros_like(windows)
-    rule = _ranks if normalisation == "rank" else _min_max
-    return rule(relative, groups).astype(np.float32)
-
-
-def _ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each group's values strictly smaller."""
-    order = np.lexsort((values, groups))
-    sorted_values, sorted_groups = values[order], groups[order]
-    position = np.arange(len(values))
-    new_group = np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]
-    new_value = new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]]
-    first_of_group = np.maximum.accumulate(np.where(new_group, position, 0))
-    first_of_value = np.maximum.accumulate(np.where(new_value, position, 0))
-    ranks = np.empty(len(values))
-    ranks[order] = (first_of_value - first_of_group) / np.bincount(groups)[sorted_groups]
-    return ranks
-
-
-def _min_max(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(v - min) / (max - min) within each group; 0 where a group has one value only."""
-    count = int(groups.max()) + 1
-    low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, groups, values)
-    np.maximum.at(high, groups, values)
-    span = (high - low)[groups]
-    return np.where(span > 0, (values - low[groups]) / np.where(span > 0, span, 1), 0.0)
-
-
 def level_heatmap(
     attention: LevelAttention,
     slide_spacing: float,
@@ -242,7 +170,7 @@ def factorised_heatmap(
     ExplainError
         If fewer than two levels are there, gamma lies outside [0, 1] or a name is unknown.
     """
-    _check("combine", combine, COMBINATIONS)
+    check("combine", combine, COMBINATIONS)
     if not 0 <= gamma <= 1:
         raise ExplainError(f"gamma is {gamma:g}; it weighs two kinds of levels, from 0 to 1.")
     if len(levels) < 2:
@@ -298,8 +226,3 @@ def colour_limits(values: NDArray[np.float32], normalisation: str) -> tuple[floa
     finite = values[np.isfinite(values)]
     # A few tokens draw many times the even share; the scale is for the rest.
     return 0.0, max(2.0, float(np.quantile(finite, 0.99))) if len(finite) else 2.0
-
-
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ExplainError(f"{what} is {value!r}; choose among {', '.join(known)}.")
