@@ -12,10 +12,12 @@ from napari_maskvit.viewer.beside import PlainBeside
 from napari_maskvit.viewer.changes import ChangesDesk
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.explainers import Explainers, RunOptions
+from napari_maskvit.viewer.finer import FinerDesk
 from napari_maskvit.viewer.jobs import Job, once
 from napari_maskvit.viewer.layers import HeatmapLayers, heatmap_for, level0_position
 from napari_maskvit.viewer.live import LiveUpdate
 from napari_maskvit.viewer.runs import Request, Step, run_steps
+from napari_maskvit.viewer.why import WhyDesk
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation, Heatmap
@@ -47,6 +49,8 @@ class AttentionDesk:
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
         self.changes = ChangesDesk(session)
+        self.why = WhyDesk(session)
+        self.finer = FinerDesk(session)
         self._picture_seconds = 0.0
         self._run_next = False
 
@@ -152,6 +156,8 @@ class AttentionDesk:
         self._run_next = False
         self.session.jobs.cancel("run")
         self.session.jobs.cancel("plain")
+        self.why.cancel()
+        self.finer.cancel()
 
     def drop(self) -> None:
         """Forget explanations and layers, as when another slide comes."""
@@ -196,6 +202,9 @@ class AttentionDesk:
         """Run the model in a worker; a run that the channel has is replaced."""
         slide, model, explainers = self.session.need_slide(), self.model, self.explainers
         assert model is not None
+        # What can wait gives way; it goes on from what it had.
+        self.why.cancel()
+        self.finer.cancel()
 
         def body(job: Job) -> Generator[Step, None, Step | None]:
             # Two runs share caches and cores: the newer waits for the older one's last batch.

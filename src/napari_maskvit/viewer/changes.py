@@ -85,6 +85,8 @@ class ChangesDesk:
         """Show gain and loss over the slide in place of attention, or attention again."""
         if on != self.on:
             self.on = on
+            if on:
+                self.session.attention.why.show(False)
             self.session.show(visible=not on)
         if on and self.chosen not in (key for _, key in self.offered):
             self.chosen = self.offered[0][1]

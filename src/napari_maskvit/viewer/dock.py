@@ -15,6 +15,7 @@ from napari_maskvit.viewer.panels.model import ModelPanel
 from napari_maskvit.viewer.panels.result import ResultPanel
 from napari_maskvit.viewer.panels.slide import SlidePanel
 from napari_maskvit.viewer.panels.tissue import TissuePanel
+from napari_maskvit.viewer.panels.why import WhyPanel
 from napari_maskvit.viewer.parts.links import Links
 from napari_maskvit.viewer.parts.section import Section
 from napari_maskvit.viewer.parts.style import style_sheet
@@ -30,13 +31,14 @@ _STEPS: tuple[type[Panel], ...] = (
     AttentionPanel,
     ResultPanel,
     ChangesPanel,
+    WhyPanel,
 )
 _WIDTH = 320
 _NARROWEST = 290
 
 
 class MaskvitWidget(QWidget):
-    """The dock widget: slide, tissue, model, attention, result, what changed.
+    """The dock widget: slide, tissue, model, attention, result, what changed, why.
 
     Steps open by themselves as the journey goes on, and fold once they are behind; what a person
     opened or closed stays so.

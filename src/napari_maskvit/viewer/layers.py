@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.display import LEVELS, Display
+from napari_maskvit.viewer.display import LEVELS, Display, Head
 
 if TYPE_CHECKING:
     import napari
@@ -234,7 +234,11 @@ class HeatmapLayers:
             np.copyto(layer.data, heatmap.array)
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         else:
+            # A finer grid: the same place on the slide in other pixels.
+            slide_spacing = heatmap.spacing / heatmap.step
             layer.data = heatmap.array.copy()
+            for name, value in geometry(heatmap.step, slide_spacing).items():
+                setattr(layer, name, value)
         layer.metadata[TAG]["shown"] = heatmap
         _set_limits(layer, self.limits.get(level, heatmap.limits))
 
@@ -250,17 +254,19 @@ class HeatmapLayers:
 def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatmap:
     """The heatmap of a level as the display asks for; a head it lacks becomes the mean."""
     heads = {name: attention.heads for name, attention in explanation.levels.items()}
-    head = display.head
-    if isinstance(head, int) and head >= heads.get(level, max(heads.values(), default=1)):
-        head = "mean"
     return explanation.heatmap(
         level,
-        head=head,
+        head=usable_head(display.head, heads.get(level, max(heads.values(), default=1))),
         normalisation=display.normalisation,
         scope=display.scope,
         gamma=display.gamma,
         combine=display.combine,
     )
+
+
+def usable_head(head: Head, heads: int) -> Head:
+    """The head asked for, or the mean where there are not so many."""
+    return "mean" if isinstance(head, int) and head >= heads else head
 
 
 def _set(layer: Any, **values: Any) -> None:

@@ -36,6 +36,10 @@ _COMPARED = (
     "patch, the patches of one region)"
 )
 _COMPARE = "Put the unmasked model's attention beside this, on the same colour scale"
+_FINER = (
+    "Average over four grids, shifted by half a patch, in the background: where a patch begins no "
+    "longer matters, and nothing is blurred. For the patch and region levels"
+)
 _LIVE = "Run by itself after each change of the mask; only what changed is computed"
 
 
@@ -106,6 +110,8 @@ class _LookPanel(Panel):
         self.visible = QCheckBox("Show attention over the slide")
         self.comparing = QCheckBox("Compare with plain attention")
         self.live = QCheckBox("Follow the mask while it changes")
+        self.finer = QCheckBox("Finer (shifted grids)")
+        self.finer.setToolTip(_FINER)
         self.visible.setToolTip("Show or hide the picture; the slide stays")
         self.comparing.setToolTip(_COMPARE)
         self.live.setToolTip(_LIVE)
@@ -128,6 +134,7 @@ class _LookPanel(Panel):
             self.gamma,
             self.combine_row,
             row(self.colormap, label="Colours"),
+            self.finer,
             self.comparing,
             self.live,
         ):
@@ -143,6 +150,7 @@ class _LookPanel(Panel):
         self.visible.clicked.connect(lambda on: session.show(visible=on))
         self.comparing.clicked.connect(session.compare)
         self.live.clicked.connect(session.set_live)
+        self.finer.clicked.connect(session.attention.finer.switch)
 
     def connect_session(self) -> None:
         """Hear what this step shows."""
@@ -166,6 +174,7 @@ class _LookPanel(Panel):
         self._show_legend(display)
         self.comparing.setChecked(session.comparing)
         self.live.setChecked(session.live)
+        self.finer.setChecked(session.attention.finer.on)
         allow(self.comparing, reasons.compare(session))
 
     def _show_display(self, display: Display) -> None:

@@ -1,0 +1,295 @@
+"""How fast a correction is answered in a real window, and what the window feels like meanwhile.
+
+    xvfb-run -a python benchmarks/bench_live.py [--slide FILE] [--side 100000] [--model NAME]
+
+Draws strokes with the mouse and prints a Markdown table; every number is measured in a real window,
+frames included. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+SPACING = 0.25
+STROKE_UM = 200.0
+BRUSH_UM = 80.0
+Row = tuple[str, str, str]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slide", type=Path, help="a slide to use instead of a phantom")
+    parser.add_argument("--side", type=int, default=50_000, help="px a side of the phantom")
+    parser.add_argument("--model", help="name or folder of a model; the default one if not given")
+    parser.add_argument("--strokes", type=int, default=24, help="strokes that are timed")
+    parser.add_argument("--session", type=int, default=200, help="strokes of the memory test")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()))
+    options = parser.parse_args()
+    slide = options.slide or phantom(options.side, options.cache)
+    os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+    bench = Bench(slide, options.model)
+    print("| measure | value | target |\n|---|---|---|", flush=True)
+    for name, value, target in bench.rows(options.strokes, options.session):
+        print(f"| {name} | {value} | {target} |", flush=True)
+    print(f"\nMachine load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
+    bench.close()
+
+
+def phantom(side: int, folder: Path) -> Path:
+    """A phantom of that size with ordinary biopsy tissue on it, made once."""
+    from napari_maskvit.slide.phantom import biopsy, write_phantom
+
+    path = folder / f"maskvit-phantom-{side}.tif"
+    if not path.exists():
+        partial = path.with_suffix(".partial.tif")
+        write_phantom(partial, biopsy(side, side, spacing=SPACING, seed=1), truth=False)
+        partial.rename(path)
+    return path
+
+
+class Bench:
+    """One window, one slide, one model.
+
+    Parameters
+    ----------
+    path
+        The slide.
+    model
+        Name or folder; None is the default.
+    """
+
+    def __init__(self, path: Path, model: str | None) -> None:
+        import napari
+        from qtpy.QtWidgets import QApplication
+
+        from napari_maskvit.viewer.session import Session
+
+        self.path, self.model = path, model
+        self.viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(1400, 900)
+        self.app = QApplication.instance()
+        self.session = Session.of(self.viewer)
+        self.session.failed.connect(lambda text: print(f"\nfailed: {text}\n", flush=True))
+        self.rng = np.random.default_rng(0)
+        self.worst = 0.0
+        self.wait(0.5)
+
+    def rows(self, strokes: int, session: int) -> Iterator[Row]:
+        """Name, value and target of each measure."""
+        yield from self.prepare()
+        yield from self.run()
+        full = self.full_seconds
+        self.worst = 0.0
+        answered, undone, computed, climbing = self.corrections(strokes)
+        limit = f"<= {min(0.4, full / 20):.2f} s (0.4 s, and 1/20 of the run)"
+        yield f"stroke of {STROKE_UM:.0f} µm, median of {strokes}", seconds(answered, 0.5), limit
+        yield "stroke, 95th percentile", seconds(answered, 0.95), "<= 0.80 s"
+        yield "patches a stroke computes, median", f"{np.median(computed):.0f}", ""
+        yield "of it: region and slide transformers", seconds(climbing, 0.5), "grows with the slide"
+        yield "undo of a stroke, median", seconds(undone, 0.5), "<= 0.15 s"
+        yield "undo, 95th percentile", seconds(undone, 0.95), ""
+        yield "worst answer to an event meanwhile", f"{1000 * self.worst:.0f} ms", "<= 100 ms"
+        moves = self.paint_meanwhile()
+        if moves:
+            told = f"{1000 * np.quantile(moves, 0.95):.0f} ms ({len(moves)} moves)"
+            yield "a move of the brush while an update runs, 95th percentile", told, "<= 60 ms"
+        yield from self.memory(session)
+
+    def prepare(self) -> Iterator[Row]:
+        """Open, find tissue, load the model."""
+        self.viewer.open(str(self.path), plugin="napari-maskvit")
+        self.wait(2)
+        self.session.use_model(self.model)
+        self.rest()
+        self.session.find_tissue()
+        self.rest()
+        slide, mask, model = self.session.slide, self.session.mask, self.session.model
+        assert slide is not None
+        assert mask is not None
+        assert model is not None
+        yield "slide", f"{slide.name}, {slide.shape[1]:,} x {slide.shape[0]:,} px", ""
+        yield "mask", f"{mask.shape[1]:,} x {mask.shape[0]:,} px, {mask.area_mm2:.1f} mm²", ""
+        yield "model", f"{model.name} ({', '.join(model.levels)})", ""
+
+    def run(self) -> Iterator[Row]:
+        """A full run, from Run to the end."""
+        self.look_at(*self.place())
+        started = time.perf_counter()
+        self.session.run()
+        self.until(self.is_drawn)
+        first = time.perf_counter() - started
+        self.until(lambda: not self.session.running, 3600)
+        self.full_seconds = time.perf_counter() - started
+        self.rest()
+        explanation = self.session.explanation
+        assert explanation is not None
+        assert explanation.complete
+        yield "first pixels of attention after Run", f"{first:.2f} s", "<= 1 s"
+        patches = explanation.statistics.computed_patches
+        yield "a full run", f"{self.full_seconds:.1f} s, {patches:,} patches", ""
+
+    def is_drawn(self) -> bool:
+        """Whether attention is in a layer that is seen."""
+        layers = self.session.attention.layers
+        level = layers.current_level
+        return level is not None and bool(np.isfinite(layers.layers[level].data).any())
+
+    def corrections(self, count: int) -> tuple[list[float], list[float], list[int], list[float]]:
+        """Strokes and their undoing: seconds of each, patches computed, seconds above them."""
+        answered, undone, computed, climbing = [], [], [], []
+        for _ in range(count):
+            self.aim(*self.place())
+            answered.append(self.answer(self.stroke))
+            explanation = self.session.explanation
+            assert explanation is not None
+            computed.append(explanation.statistics.computed_patches)
+            climbing.append(explanation.statistics.seconds.get("region and slide", 0.0))
+            self.wait(0.3)
+            undone.append(self.answer(self.session.undo))
+            self.wait(0.3)
+        return answered, undone, computed, climbing
+
+    def answer(self, act: Callable[[], None]) -> float:
+        """Seconds from the end of an action to the new picture and prediction on the screen."""
+        before = self.session.explanation
+        act()
+        started = time.perf_counter()
+        self.until(lambda: self.session.explanation is not before, 120)
+        self.app.processEvents()
+        return time.perf_counter() - started
+
+    def paint_meanwhile(self) -> list[float]:
+        """Seconds of each move of the brush that was made while an update ran."""
+        times: list[float] = []
+        for _ in range(6):
+            self.aim(*self.place())
+            self.stroke()
+            self.stroke(60, lambda spent: times.append(spent) if self.session.updating else None)
+            self.rest()
+        return times
+
+    def memory(self, count: int) -> Iterator[Row]:
+        """How a long session grows."""
+        if count < 40:
+            return
+        sizes = []
+        for step in range(count):
+            self.aim(*self.place(), settle=0.02)
+            self.answer(self.stroke if step % 2 == 0 else self.session.undo)
+            if step in (count // 10, count - 1):
+                self.rest()
+                sizes.append(resident_mb())
+        timeline = self.session.timeline.timeline
+        grown = f"{sizes[0]:,.0f} to {sizes[1]:,.0f} MB"
+        yield f"memory from stroke {count // 10} to stroke {count}", grown, "does not grow"
+        yield "its timeline", f"{len(timeline)} steps, {timeline.nbytes / 1e6:.1f} MB", ""
+
+    # ---- a hand that holds the mouse
+
+    def place(self) -> tuple[float, float]:
+        """Somewhere (y, x in µm) with a stroke's length of tissue about it."""
+        editor = self.session.tissue.editor
+        assert editor is not None
+        tissue, um = np.asarray(editor.layer.data) == 1, editor.spacing
+        half = int(np.ceil(STROKE_UM / 2 / um))
+        rows, columns = np.nonzero(tissue)
+        for index in self.rng.permutation(len(rows))[:2000]:
+            row, column = int(rows[index]), int(columns[index])
+            stretch = tissue[row, max(0, column - half) : column + half + 1]
+            if len(stretch) == 2 * half + 1 and stretch.all():
+                return row * um, column * um
+        raise SystemExit(f"There is no tissue {STROKE_UM:.0f} µm wide on {self.path.name}.")
+
+    def look_at(self, y: float, x: float) -> None:
+        """Go there, at one µm a screen pixel."""
+        self.viewer.scene.camera.center = (y, x)
+        self.viewer.scene.camera.zoom = 1.0
+        self.wait(0.5)
+
+    def aim(self, y: float, x: float, settle: float = 0.6) -> None:
+        """Go there with the eraser in hand."""
+        self.viewer.scene.camera.center = (y, x)
+        self.viewer.scene.camera.zoom = 1.0
+        self.session.pick_tool("eraser")
+        self.session.brush_um = BRUSH_UM
+        self.wait(settle)
+
+    def stroke(self, moves: int = 12, spent: Callable[[float], Any] | None = None) -> None:
+        """A stroke across the middle of the view, drawn with the mouse."""
+        from qtpy.QtCore import QEvent, Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        height, width = self.viewer.canvas.size
+        reach = STROKE_UM / 2 * self.viewer.scene.camera.zoom
+        places = [(width / 2 + side, height / 2) for side in np.linspace(-reach, reach, moves + 1)]
+        self.mouse(QEvent.Type.MouseMove, places[0], none, none)
+        self.mouse(QEvent.Type.MouseButtonPress, places[0], left, left)
+        for place in places[1:]:
+            started = time.perf_counter()
+            self.mouse(QEvent.Type.MouseMove, place, none, left)
+            self.app.processEvents()
+            if spent is not None:
+                spent(time.perf_counter() - started)
+        self.mouse(QEvent.Type.MouseButtonRelease, places[-1], left, none)
+
+    def mouse(self, kind: Any, place: tuple[float, float], button: Any, buttons: Any) -> None:
+        """Send a mouse event to the canvas."""
+        from qtpy.QtCore import QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        point = QPointF(*place)
+        modifiers = Qt.KeyboardModifier.NoModifier
+        event = QMouseEvent(kind, point, canvas.mapToGlobal(point), button, buttons, modifiers)
+        self.app.sendEvent(canvas, event)
+
+    def rest(self) -> None:
+        """Wait until nothing is at work."""
+        self.wait(0.3)
+        self.until(lambda: bool(self.session.jobs.is_idle), 3600)
+        self.wait(0.3)
+
+    def wait(self, seconds: float) -> None:
+        """Let the window live for a while."""
+        self.until(lambda: False, seconds)
+
+    def until(self, condition: Callable[[], bool], timeout: float = 300) -> None:
+        """Let the window live until something holds; notes the slowest answer to an event."""
+        started = time.perf_counter()
+        while time.perf_counter() - started < timeout and not condition():
+            asked = time.perf_counter()
+            self.app.processEvents()
+            self.worst = max(self.worst, time.perf_counter() - asked)
+            time.sleep(0.002)
+
+    def close(self) -> None:
+        """Close the window."""
+        self.session.close()
+        self.viewer.close()
+
+
+def seconds(values: list[float], share: float) -> str:
+    """A quantile of some times."""
+    return f"{np.quantile(values, share):.2f} s"
+
+
+def resident_mb() -> float:
+    """Memory that the process holds, MB."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+if __name__ == "__main__":
+    main()
