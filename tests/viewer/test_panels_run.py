@@ -230,7 +230,7 @@ def test_levels_are_switched_by_button_and_the_legend_follows(done, qtbot):
         assert look.legend.text().rstrip(".").lower() == done.session.legend.lower()
         assert look.bar.limits == done.session.limits
         assert done.sections["attention"].header.summary.text() == level
-    assert "Shift-4" in look.levels.buttons["factorised"].text()
+    assert "Ctrl-4" in look.levels.buttons["factorised"].text()
 
 
 def test_gamma_belongs_to_the_factorised_picture(done, qtbot):

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from napari_maskvit.viewer.session import Session
 
-LEVEL_KEYS = dict(zip(("Shift-1", "Shift-2", "Shift-3", "Shift-4"), LEVELS, strict=True))
+# napari takes Shift and a digit for the digit: those of the mask's layer would be meant.
+LEVEL_KEYS = dict(zip(("Ctrl-1", "Ctrl-2", "Ctrl-3", "Ctrl-4"), LEVELS, strict=True))
 KIND_KEYS = dict(
-    zip(("Shift-5", "Shift-6", "Shift-7", "Shift-8", "Shift-9"), (TISSUE, *EXCLUDED), strict=True)
+    zip(("Ctrl-5", "Ctrl-6", "Ctrl-7", "Ctrl-8", "Ctrl-9"), (TISSUE, *EXCLUDED), strict=True)
 )
 TOOL_KEYS = {
     "Shift-S": "smooth edges",
