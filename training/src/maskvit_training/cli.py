@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,6 +140,8 @@ def fit(
     from maskvit_training.network import load_encoder
 
     chosen = load_recipe(recipe, overrides or ())
+    if chosen.task.kind == "none":
+        raise TrainingError("The recipe's task is none, so there is nothing to fit: set task.kind.")
     keys = read_index(chosen.output / INDEX)
     variants = read_variants(chosen.output / INDEX) if chosen.augment is not None else None
     folds = [_final_fold(chosen)] if final else _chosen_folds(chosen, fold)
@@ -149,6 +152,31 @@ def fit(
             chosen, one, keys, encoder, variants=variants, quiet=not console.is_terminal
         )
         console.print(f"  done: {folder}")
+
+
+@app.command()
+def pretrain(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Train the patch or the region transformer without labels (DINO); writes a bundle."""
+    from maskvit_training.cohort import read_cohort
+    from maskvit_training.extract_cohort import extract_cohort
+    from maskvit_training.extraction import INDEX, read_index
+    from maskvit_training.network import load_encoder
+
+    if find_spec("lightly") is None:
+        raise TrainingError(
+            "Pretraining needs lightly, which is not installed: install maskvit-training[pretrain]."
+        )
+    from maskvit_training.pretraining.run import pretrain as run
+
+    chosen = load_recipe(recipe, overrides or ())
+    # The patch level learns from pixels, the region level from features.
+    pixels = chosen.pretrain is not None and chosen.pretrain.level == "patch"
+    kind = chosen.model.model_copy(update={"train": "end" if pixels else "local"})
+    chosen = chosen.model_copy(update={"model": kind})
+    encoder = load_encoder(chosen)
+    extract_cohort(chosen, read_cohort(chosen), encoder, console)
+    keys = read_index(chosen.output / INDEX)
+    console.print(f"Bundle: {run(chosen, keys, encoder, quiet=not console.is_terminal)}")
 
 
 @app.command()
@@ -233,9 +261,9 @@ def background(
         Path, typer.Argument(help="Where everything goes; started again, it goes on.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Models of each kind.")] = 5,
-    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 48,
-    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 12,
-    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 24,
+    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 72,
+    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 4,
+    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 36,
     epochs: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
     """Plain against masked attention on phantoms with bait, or none, on the glass."""

@@ -95,6 +95,7 @@ class _Row:
         if not slide.exists():
             self.problems.append(f"slide not found: {slide}")
         survival = self.recipe.task.kind == "survival"
+        unlabelled = self.recipe.task.kind == "none"
         mask = self._file(self.data.mask, "mask") or self._mask_beside(name)
         labels = self._annotation_labels()
         case = Case(
@@ -103,7 +104,7 @@ class _Row:
             slide=slide,
             mask=mask,
             patient=self._text(self.data.patient) or name,
-            label=None if survival else self._label(),
+            label=None if survival or unlabelled else self._label(),
             time=self._time() if survival else None,
             event=self._event() if survival else None,
             fold=self._text(self.data.fold),
@@ -232,6 +233,8 @@ def _require_columns(table: pd.DataFrame, recipe: Recipe) -> None:
     data = recipe.data
     survival = recipe.task.kind == "survival"
     wanted = [data.slide, *((data.time, data.event) if survival else (data.label,))]
+    if recipe.task.kind == "none":
+        wanted = [data.slide]
     if data.unit == "patient":
         wanted.append(data.patient)
     missing = [name for name in wanted if name not in table.columns]

@@ -95,18 +95,18 @@ def fit_fold(
     _require_units(units, fold.number)
     digest = _digest(recipe, units, encoder)
     if (folder / DONE).exists():
-        _require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
+        require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
         return folder
     last, epoch = folder / LAST, 0
     if last.exists():
-        written, epoch = _where_stopped(last)
-        _require_same(written, digest, folder)
+        written, epoch = where_stopped(last)
+        require_same(written, digest, folder)
     folder.mkdir(parents=True, exist_ok=True)
     module = _make_module(recipe, units["train"], encoder, digest)
     best = bool(units["tune"]) and recipe.optimiser.keep == "best"
-    trainer = _make_trainer(recipe, folder, callbacks, quiet, best=best)
     with warnings.catch_warnings():
-        _silence_lightning(warnings)
+        silence_lightning(warnings)
+        trainer = _make_trainer(recipe, folder, callbacks, quiet, best=best)
         trainer.fit(
             module,
             train_loader(recipe, units["train"], module.time_edges, epoch),
@@ -283,7 +283,8 @@ def _require_units(units: dict[str, list[Unit]], number: int) -> None:
             )
 
 
-def _require_same(found: str, digest: str, folder: Path) -> None:
+def require_same(found: str, digest: str, folder: Path) -> None:
+    """Refuse to go on with what another run has left."""
     if found != digest:
         raise TrainingError(
             f"{folder} holds the training of another recipe, cohort or encoder. Give this one "
@@ -291,7 +292,7 @@ def _require_same(found: str, digest: str, folder: Path) -> None:
         )
 
 
-def _where_stopped(path: Path) -> tuple[str, int]:
+def where_stopped(path: Path) -> tuple[str, int]:
     """Digest of a training, and the epoch to go on with."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
@@ -303,7 +304,7 @@ def _where_stopped(path: Path) -> tuple[str, int]:
         ) from error
 
 
-def _silence_lightning(filters: Any) -> None:
+def silence_lightning(filters: Any) -> None:
     """Advice about what is meant to be so: few workers, few batches, a filled folder."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for text in (

@@ -179,24 +179,35 @@ class Hierarchy(nn.Module):
         """Take centre and spread of the features from some units."""
         # A slide whose features are no numbers is named when its loss is, and spoils no other.
         units = [unit for unit in units if bool(unit.features.isfinite().all())] or units
-        count = sum(len(unit.features) for unit in units)
-        centre = torch.stack([unit.features.double().sum(0) for unit in units]).sum(0) / count
-        moments = [(unit.features.double() - centre).square().sum(0) for unit in units]
-        spread = (torch.stack(moments).sum(0) / count).sqrt()
+        centre, spread = spread_of([unit.features for unit in units])
         self.centre.copy_(centre)
-        # A feature that hardly varies must not become the loudest of all.
-        self.spread.copy_(spread.clamp(min=max(1e-6, 0.1 * float(spread.median()))))
+        self.spread.copy_(spread)
 
-    @torch.no_grad()
     def folded(self) -> RegionTransformer:
         """The region transformer that reads features as they are."""
-        region = copy.deepcopy(self.region)
-        first = region.phi[0]
-        assert isinstance(first, nn.Linear)
-        weight = first.weight.double() / self.spread.double()
-        first.bias.copy_(first.bias.double() - weight @ self.centre.double())
-        first.weight.copy_(weight)
-        return region
+        return folded(self.region, self.centre, self.spread)
+
+
+def spread_of(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Centre and spread [D] over the rows of some features [*, D]."""
+    count = sum(len(one) for one in features)
+    centre = torch.stack([one.double().sum(0) for one in features]).sum(0) / count
+    moments = [(one.double() - centre).square().sum(0) for one in features]
+    spread = (torch.stack(moments).sum(0) / count).sqrt()
+    # A feature that hardly varies must not become the loudest of all.
+    return centre.float(), spread.clamp(min=max(1e-6, 0.1 * float(spread.median()))).float()
+
+
+@torch.no_grad()
+def folded(region: RegionTransformer, centre: Tensor, spread: Tensor) -> RegionTransformer:
+    """A region transformer of standardised features as one that reads them as they are."""
+    region = copy.deepcopy(region)
+    first = region.phi[0]
+    assert isinstance(first, nn.Linear)
+    weight = first.weight.double() / spread.double()
+    first.bias.copy_(first.bias.double() - weight @ centre.double())
+    first.weight.copy_(weight)
+    return region
 
 
 def unpack(sample: Sample, count: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from maskvit_training.errors import RecipeError
 
 Level = Literal["patch", "region", "slide"]
-TaskKind = Literal["classification", "regression", "ordinal-corn", "ordinal-coral", "survival"]
+TaskKind = Literal[
+    "classification", "regression", "ordinal-corn", "ordinal-coral", "survival", "none"
+]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -108,7 +110,7 @@ class MaskingRecipe(_Part):
 
 
 class TaskRecipe(_Part):
-    """What is predicted.
+    """What is predicted; kind "none" for pretraining on slides without labels.
 
     Attributes
     ----------
@@ -134,13 +136,16 @@ class TaskRecipe(_Part):
         if self.kind == "survival":
             if self.classes:
                 raise ValueError("survival has no classes; its time is cut into bins")
+        elif self.kind == "none":
+            if self.classes:
+                raise ValueError("a task of kind none has no classes")
         elif len(self.classes) < 2:
             raise ValueError(f"{self.kind} needs the names of at least two classes")
         elif len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
         if self.class_weights and self.kind != "classification":
             raise ValueError("class_weights apply to classification only")
-        if self.weighted_sampling and self.kind == "survival":
+        if self.weighted_sampling and not self.classes:
             raise ValueError("weighted_sampling needs classes")
         return self
 
@@ -215,6 +220,43 @@ class FinetuneRecipe(_Part):
     patches: Count | None = None
 
 
+class PretrainRecipe(_Part):
+    """Self-supervised training (DINO) of one level; the published settings by default.
+
+    Attributes
+    ----------
+    level
+        "patch": on crops of tissue patches; "region": on crops of grids of patch features.
+    batch, learning_rate
+        Pieces a step; the rate is that for 256 pieces and is scaled to the batch.
+    small_crops
+        Small crops of each piece, beside two large ones.
+    crop_share
+        Area of a patch that parts small crops from large ones.
+    prototypes, hidden, bottleneck
+        Sizes of the head.
+    momentum
+        Of the teacher at the start; it ends at 1.
+    """
+
+    level: Literal["patch", "region"]
+    epochs: Count = 100
+    batch: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Positive = 5e-4
+    warmup_epochs: Annotated[int, Field(ge=0)] = 10
+    weight_decay: Annotated[float, Field(ge=0)] = 0.04
+    clip: Positive | None = 3.0
+    small_crops: Annotated[int, Field(ge=0)] = 8
+    crop_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    prototypes: Count = 65536
+    hidden: Count = 2048
+    bottleneck: Count = 256
+    momentum: Share = 0.996
+    teacher_temperature: Positive = 0.04
+    teacher_warmup_epochs: Annotated[int, Field(ge=0)] = 30
+    freeze_last_layer_epochs: Annotated[int, Field(ge=0)] = 1
+
+
 class OptimiserRecipe(_Part):
     """How it is trained; defaults as published for PANDA.
 
@@ -287,10 +329,17 @@ class EvaluationRecipe(_Part):
 
 
 class CardRecipe(_Part):
-    """What only a person can say for the model card."""
+    """What only a person can say for the model card.
+
+    Attributes
+    ----------
+    answer
+        What the classes are classes of: "ISUP grade group".
+    """
 
     title: str = ""
     description: str = ""
+    answer: str = ""
     training_data: str = ""
     licence: str = ""
     intended_use: str = "Research only. Not for diagnosis."
@@ -318,6 +367,7 @@ class Recipe(_Part):
     model: ModelRecipe = ModelRecipe()
     augment: AugmentRecipe | None = None
     finetune: FinetuneRecipe | None = None
+    pretrain: PretrainRecipe | None = None
     task: TaskRecipe
     optimiser: OptimiserRecipe = OptimiserRecipe()
     trainer: TrainerRecipe = TrainerRecipe()

@@ -1,0 +1,1 @@
+"""Self-supervised training: DINO on tissue patches, and on grids of patch features."""
