@@ -101,6 +101,8 @@ class ModelConfig(_Facts):
     head, labels
         What the prediction means. Ordinal heads have one output fewer than labels; the labels of
         a survival head name its time intervals.
+    answer
+        What the labels are labels of, put before one that is said by itself: "ISUP grade group".
     frozen
         Levels that are task-agnostic: not trained for the labels.
     warnings
@@ -123,6 +125,7 @@ class ModelConfig(_Facts):
     region: RegionArchitecture | None = None
     slide: SlideArchitecture | None = None
     head: Head | None = None
+    answer: str = ""
     labels: tuple[str, ...] = ()
     frozen: tuple[Level, ...] = ()
     licence: str

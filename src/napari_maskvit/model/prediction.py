@@ -62,7 +62,7 @@ def decode(config: ModelConfig, logits: ArrayLike) -> Prediction:
     if config.head == "regression":
         number = float(values[0])
         grade = int(np.clip(np.rint(number), 0, len(labels) - 1))
-        return Prediction(config.head, number, labels[grade], None, labels)
+        return Prediction(config.head, number, _said(config, grade), None, labels)
     if config.head == "survival":
         return _decode_survival(values, labels)
     if config.head == "classification":
@@ -71,9 +71,13 @@ def decode(config: ModelConfig, logits: ArrayLike) -> Prediction:
     else:
         probabilities = _ordinal_probabilities(values, conditional=config.head == "ordinal-corn")
         best = int(np.cumprod(_sigmoid(values) > 0.5).sum())
-    return Prediction(
-        config.head, float(best), labels[best], tuple(map(float, probabilities)), labels
-    )
+    said = _said(config, best)
+    return Prediction(config.head, float(best), said, tuple(map(float, probabilities)), labels)
+
+
+def _said(config: ModelConfig, index: int) -> str:
+    """A label as it is said by itself: "ISUP grade group 3", not "3"."""
+    return f"{config.answer} {config.labels[index]}".strip()
 
 
 def _decode_survival(values: NDArray[np.float64], labels: tuple[str, ...]) -> Prediction:

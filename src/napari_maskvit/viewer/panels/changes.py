@@ -157,7 +157,7 @@ def told(entry: Entry) -> str:
     if said is None:
         return text
     number = probability(max(said.probabilities)) if said.probabilities else significant(said.value)
-    return f"{text}: {said.label} {number}"
+    return f"{text}: {said.label} ({number})"
 
 
 def _summary(entries: tuple[Entry, ...]) -> str:
