@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from maskvit_training.errors import TrainingError
 from maskvit_training.experiment.background import run_background
-from maskvit_training.experiment.phantoms import Design, write_cohorts
+from maskvit_training.experiment.encoder import quick_encoder
+from maskvit_training.experiment.phantoms import COUPLED, FREE, Design, write_cohorts
+from skimage.morphology import isotropic_erosion
+
+from napari_maskvit.model import load_model
+from napari_maskvit.slide.phantom import labels_path
 
 DESIGN = Design(
     grades=(0, 4), train=2, tune=2, test=2, width=256, height=192, spacing=2.0, core_width=130.0
@@ -55,6 +62,34 @@ def test_the_same_tissue_under_other_artefacts():
         for number, _, grade in DESIGN.pieces()
     }
     assert len(set(inks.values())) == len(DESIGN.grades)
+
+
+def test_no_artefact_reaches_into_the_tissue(experiment: Path):
+    differ = 0
+    for number, _, _ in DESIGN.pieces():
+        paths = [experiment / "slides" / kind / f"{number:04}.tif" for kind in (COUPLED, FREE)]
+        one, other = (tifffile.imread(path, level=0) for path in paths)
+        labels = tifffile.imread(labels_path(paths[0]), level=0)
+        # Blocks of JPEG at the outline hold tissue and glass.
+        inside = isotropic_erosion(labels > 0, 16 * labels.shape[1] / one.shape[1] + 1)
+        inside = inside[
+            np.arange(one.shape[0])[:, None] * labels.shape[0] // one.shape[0],
+            np.arange(one.shape[1]) * labels.shape[1] // one.shape[1],
+        ]
+        assert inside.any()
+        assert np.array_equal(one[inside], other[inside])
+        differ += not np.array_equal(one, other)
+    assert differ
+
+
+def test_the_quick_encoder_is_the_beginning_of_the_bundled_one(tmp_path: Path):
+    quick = load_model(quick_encoder(tmp_path / "quick", 1.5, 3))
+    assert quick.levels == ("patch",)
+    assert quick.config.spacing == 1.5
+    assert len(quick.patch.vit.blocks) == 3
+    whole = load_model().patch.vit.state_dict()
+    for name, tensor in quick.patch.vit.state_dict().items():
+        assert np.array_equal(tensor, whole[name])
 
 
 def test_another_design_in_the_same_folder_is_an_error(experiment: Path):

@@ -13,6 +13,7 @@ import numpy as np
 from maskvit_training.cohort import read_cohort
 from maskvit_training.data import Unit, make_units, read_sample
 from maskvit_training.errors import TrainingError
+from maskvit_training.experiment.encoder import quick_encoder
 from maskvit_training.experiment.phantoms import COUPLED, FREE, Design, write_cohorts
 from maskvit_training.extraction import extract
 from maskvit_training.fit import BEST, fit_fold, load_module
@@ -65,7 +66,7 @@ def run_background(
 ) -> list[Outcome]:
     """Write the cohorts, train plain and masked models with the same seeds, and compare.
 
-    What is there already is not done again.
+    What is there already is not done again. The table is written anew after every seed.
 
     Parameters
     ----------
@@ -86,27 +87,33 @@ def run_background(
     """
     tell(f"Phantoms in {folder / 'slides'}")
     tables = write_cohorts(folder / "slides", design)
-    outcomes = []
+    probe = colour_probe(tables[FREE])
+    tell(f"Kappa of a linear probe on mean colour: {probe:.2f}")
+    arms = []
     for masking, levels in MASKINGS.items():
         for training, table in tables.items():
             tree = recipe_tree(design, training, masking, levels, table)
             for section, values in (changes or {}).items():
                 tree[section] = {**tree.get(section, {}), **values}
+            if "model" not in tree["encoder"]:
+                bundle = quick_encoder(folder / "encoder", design.spacing, design.blocks)
+                tree["encoder"]["model"] = str(bundle)
             recipe = make_recipe(tree, folder)
             encoder = load_encoder(recipe)
-            keys = _features(recipe, encoder, tell)
-            for seed in range(seeds):
-                tell(f"Training: {training} artefacts, {masking} attention, seed {seed}")
-                outcomes.append(_train(recipe, encoder, keys, training, masking, seed))
-    probe = colour_probe(tables[FREE])
-    write_outcomes(folder, design, outcomes, probe)
+            arms.append((recipe, encoder, _features(recipe, encoder, tell), training, masking))
+    outcomes = []
+    for seed in range(seeds):
+        for recipe, encoder, keys, training, masking in arms:
+            tell(f"Training: {training} artefacts, {masking} attention, seed {seed}")
+            outcomes.append(_train(recipe, encoder, keys, training, masking, seed))
+        write_outcomes(folder, design, outcomes, probe)
     return outcomes
 
 
 def recipe_tree(
     design: Design, training: str, masking: str, levels: Sequence[str], table: Path
 ) -> dict[str, Any]:
-    """The recipe of one arm: the bundled encoder, small regions, regression on the grade."""
+    """The recipe of one arm: small transformers, small regions, regression on the grade."""
     return {
         "name": f"background-{training}-{masking}",
         "output": f"runs/{training}-{masking}",
@@ -114,14 +121,22 @@ def recipe_tree(
         "data": {"cohort": str(table), "mask_kind": "labels"},
         "encoder": {"region_px": 448},
         "masking": {"levels": list(levels)},
-        "model": {"region_depth": 2, "slide_depth": 1, "dropout": 0.1},
+        "model": {
+            "region_dim": 96,
+            "region_depth": 1,
+            "region_heads": 3,
+            "slide_dim": 96,
+            "slide_depth": 1,
+            "dropout": 0.1,
+        },
         "task": {"kind": "regression", "classes": [str(grade) for grade in design.grades]},
         "optimiser": {
-            "learning_rate": 3e-4,
+            "learning_rate": 1e-3,
             "epochs": 20,
             "accumulate": 2,
-            "step_epochs": 10,
+            "step_epochs": 8,
             "patience": None,
+            "keep": "last",
         },
         "trainer": {"accelerator": "auto"},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,16 @@ from napari_maskvit.slide.phantom.spec import ArtefactKind
 
 COUPLED, FREE = "coupled", "free"
 INKS = ((24, 48, 140), (16, 96, 58), (176, 32, 40), (28, 28, 34), (96, 30, 130), (205, 150, 20))
-KINDS: tuple[ArtefactKind, ...] = ("dust", "bubble", "shadow")
+KINDS: tuple[ArtefactKind, ...] = ("dust", "bubble")
+"""Neither reaches into the tissue, as a shadow or a coverslip's edge would."""
 
 
 @dataclass(frozen=True)
 class Design:
     """What the cohorts look like.
+
+    The whole piece is of one grade and full of glands: a grade that half of the pieces do not show
+    cannot be learned.
 
     Every piece of tissue is written twice: once "coupled", with a pen stroke whose ink and an
     artefact whose kind follow from the grade, and once "free", where both are drawn by lot. Both
@@ -46,18 +50,24 @@ class Design:
         µm per pixel.
     core_width
         µm.
+    gland_density
+        Share of the places for glands that hold one.
+    blocks
+        Of the bundled encoder that read the slides, at their spacing.
     seed
         Of tissue and lots.
     """
 
-    grades: tuple[int, ...] = (0, 1, 4)
-    train: int = 48
-    tune: int = 12
-    test: int = 24
-    width: int = 896
+    grades: tuple[int, ...] = (0, 1)
+    train: int = 72
+    tune: int = 4
+    test: int = 36
+    width: int = 672
     height: int = 672
-    spacing: float = 1.0
+    spacing: float = 1.5
     core_width: float = 300.0
+    gland_density: float = 0.95
+    blocks: int = 3
     seed: int = 0
 
     def pieces(self) -> Iterator[tuple[int, str, int]]:
@@ -78,8 +88,10 @@ class Design:
             grade=self.grades[grade],
             cores=1,
             core_width=self.core_width,
-            lesion_fraction=0.8,
+            lesion_fraction=1.0,
         )
+        cores = tuple(replace(core, gland_density=self.gland_density) for core in spec.cores)
+        spec = replace(spec, cores=cores)
         rng = np.random.default_rng((self.seed, number))
         ink, kind = rng.integers(len(self.grades)), rng.integers(len(KINDS))
         if coupled:
