@@ -37,7 +37,10 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
     slide = options.slide or phantom(options.side, options.cache)
-    os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+    # Neither a person's settings nor what they have not saved yet has a part in this.
+    private = tempfile.mkdtemp()
+    os.environ["NAPARI_CONFIG"] = str(Path(private) / "settings.yaml")
+    os.environ["XDG_DATA_HOME"] = private
     bench = Bench(slide, options.model)
     print("| measure | value | target |\n|---|---|---|", flush=True)
     for name, value, target in bench.rows(options.strokes, options.session):

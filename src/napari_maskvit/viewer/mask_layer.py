@@ -61,6 +61,7 @@ class MaskLayer:
         found: TissueMask | None = None,
         levels: Levels | None = None,
     ) -> None:
+        from qtpy.QtCore import QTimer
         from superqt.utils import qdebounced
 
         self.viewer, self.slide = viewer, slide
@@ -75,6 +76,10 @@ class MaskLayer:
             levels = mark_levels(self._shadow, self.found)
         self.marks = Marks(levels, self._geometry())
         self._settle = qdebounced(self._compare, timeout=SETTLE_MS)
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._compare)
+        self._undone = 0
         self._recount(found is None or found is mask)
         self._add_layers()
 
@@ -167,6 +172,7 @@ class MaskLayer:
     def close(self) -> None:
         """Stop listening."""
         self._settle.cancel()
+        self._soon.stop()
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.set_data.disconnect(self._on_data)
         self.layer.events.data.disconnect(self._on_data)
@@ -232,11 +238,18 @@ class MaskLayer:
         box = box_of(event.value, self._shadow.shape)
         # Outside a drag (polygon, fill from code) the event comes before the data is written.
         if box is not None and not self._take(box):
-            self._settle()
+            self._soon.start()
 
     def _on_data(self, event: Any) -> None:
-        # Undo and redo say no more than that the data was set, as does every refresh.
-        if not self._writing:
+        if self._writing:
+            return
+        # Undo and redo say no more than that the data was set, as does every refresh; but what
+        # they moved lies on top of the other history.
+        waiting, done = self.layer._redo_history, self.layer._undo_history
+        moved = waiting if len(waiting) > self._undone else done
+        is_step, self._undone = len(waiting) != self._undone, len(waiting)
+        box = box_of(moved[-1], self._shadow.shape) if is_step and moved else None
+        if box is None or not self._take(box):
             self._settle()
 
     def _compare(self) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QProgressBar
 
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.parts.controls import allow, button
+from napari_maskvit.viewer.parts.controls import allow, button, show_progress
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say
 from napari_maskvit.viewer.wording import about_model, progress
@@ -79,8 +79,7 @@ class RunPanel(Panel):
         session = self.session
         if not session.running or session.attention.live.is_quick:
             return
-        self.bar.setRange(0, max(1, step.total))
-        self.bar.setValue(step.done)
+        show_progress(self.bar, step.done, max(1, step.total))
         say(self.said, progress(step.done, step.total, step.seconds_left))
 
     def _last(self) -> str:

@@ -10,7 +10,7 @@ from napari_maskvit.explain.signed import DIVERGING
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
-from napari_maskvit.viewer.parts.controls import Choice, allow, button, row
+from napari_maskvit.viewer.parts.controls import Choice, allow, button, row, show_progress
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
 from napari_maskvit.viewer.wording import area, moved, sentence
 
@@ -85,8 +85,7 @@ class WhyPanel(Panel):
         self.stop.setVisible(running)
         self.bar.setVisible(running)
         done, total = why.share or (0, 0)
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        show_progress(self.bar, done, total)
         self._show_contribution()
         self.clear.setEnabled(why.ring is not None)
         self._show_without(why.without)

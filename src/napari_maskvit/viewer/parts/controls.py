@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSlider,
@@ -69,6 +70,14 @@ def button(
     if role:
         set_role(made, role)
     return made
+
+
+def show_progress(bar: QProgressBar, done: int, total: int) -> None:
+    """Move a bar with the next frame: by itself it would have the whole window drawn at once."""
+    bar.setUpdatesEnabled(False)
+    bar.setRange(0, total)
+    bar.setValue(done)
+    bar.setUpdatesEnabled(True)
 
 
 def row(*widgets: QWidget, label: str | None = None) -> QWidget:
