@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,10 @@ KIND_COLOURS = {
 MAX_SIDE = 16_384
 SETTLE_MS = 60
 TILE = 512
+
+Places = tuple[NDArray[np.uint16], NDArray[np.uint16]]
+Write = tuple[Places, int | NDArray[np.uint8]]
+"""Rows and columns of pixels, and what they become."""
 
 
 class MaskLayer:
@@ -139,10 +143,13 @@ class MaskLayer:
         """Take over a mask of the same shape and compare it with the one found."""
         self._write(np.array(mask.array, np.uint8))
 
-    def apply(self, edit: Edit, levels: Levels | None = None) -> None:
+    def apply(
+        self, edit: Edit, levels: Levels | None = None, writes: Sequence[Write] | None = None
+    ) -> None:
         """Make a correction of the mask as it stands, which one undo takes back.
 
-        ``levels`` are the `mark_levels` of the mask afterwards, worked out beforehand.
+        ``levels`` are the `mark_levels` of the mask afterwards and ``writes`` the `writes_of` the
+        correction, worked out beforehand.
         """
         self._compare()
         box = edit.box
@@ -151,8 +158,8 @@ class MaskLayer:
         self._writing = True
         try:
             with self.layer.block_history():
-                for patch in edit.patches:
-                    self._write_patch(patch.box, patch.values)
+                for places, values in writes or writes_of(edit, self._shadow):
+                    self.layer.data_setitem(places, values, refresh=False)
             # napari draws what it gathered; the pixels are there.
             self.layer._partial_labels_refresh()
         finally:
@@ -219,18 +226,6 @@ class MaskLayer:
             insert_quietly(self.viewer, min(attention, default=len(layers)), self.layer)
         if self.outline not in layers:
             insert_quietly(self.viewer, len(layers), self.outline)
-
-    def _write_patch(self, box: Box, values: NDArray[np.uint8]) -> None:
-        rows, columns = np.nonzero(values != self.layer.data[box])
-        if rows.size:
-            new = values[rows, columns]
-            # Both stay in the history for long: one value where there is one, and short indices.
-            one = int(new[0]) if (new == new[0]).all() else new
-            places = tuple(
-                (along + side.start).astype(np.uint16)
-                for along, side in zip((rows, columns), box, strict=True)
-            )
-            self.layer.data_setitem(places, one, refresh=False)
 
     def _on_paint(self, event: Any) -> None:
         if self._writing:
@@ -313,6 +308,22 @@ class MaskLayer:
         self._excluded += sign * int(np.count_nonzero(self._shadow[box] > 1))
         self._added += sign * int(np.count_nonzero(now & ~then))
         self._removed += sign * int(np.count_nonzero(then & ~now))
+
+
+def writes_of(edit: Edit, array: NDArray[np.uint8]) -> list[Write]:
+    """The pixels that an edit of a mask changes, as the layer's history takes them.
+
+    They stay in the history for long: short indices, and one value where there is only one.
+    """
+    writes: list[Write] = []
+    for patch in edit.patches:
+        rows, columns = np.nonzero(patch.values != array[patch.box])
+        values = patch.values[rows, columns]
+        top, left = (side.start for side in patch.box)
+        places = ((rows + top).astype(np.uint16), (columns + left).astype(np.uint16))
+        if values.size:
+            writes.append((places, int(values[0]) if (values == values[0]).all() else values))
+    return writes
 
 
 def box_of(item: Iterable[Any], shape: tuple[int, ...]) -> Box | None:

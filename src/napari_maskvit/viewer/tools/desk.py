@@ -16,6 +16,7 @@ from napari_maskvit.tissue.kinds import KINDS, TISSUE, Kind
 from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.marks import Levels, mark_levels
+from napari_maskvit.viewer.mask_layer import Write, writes_of
 from napari_maskvit.viewer.tools.fine import FineTool
 from napari_maskvit.viewer.tools.likeness import LikenessTool
 
@@ -212,26 +213,29 @@ class ToolDesk:
         editor = self.need_editor()
         mask, found = editor.mask, editor.found
 
-        def body() -> tuple[Edit, Levels | None]:
+        def body() -> tuple[Edit, Levels | None, list[Write]]:
             edit = work(mask)
             after = edit.applied(mask).array
-            return edit, None if edit.is_empty else mark_levels(after, found)
+            levels = None if edit.is_empty else mark_levels(after, found)
+            return edit, levels, writes_of(edit, mask.array)
 
-        def done(made: tuple[Edit, Levels | None]) -> None:
-            edit, levels = made
+        def done(made: tuple[Edit, Levels | None, list[Write]]) -> None:
+            edit, levels, writes = made
             if self.session.tissue.editor is not editor:
                 return
             editor.settle()
             if editor.mask is not mask:
                 self.edit(words, work, then)
                 return
-            self.make(edit, levels)
+            self.make(edit, levels, writes)
             if then is not None:
                 then()
 
         self.session.jobs.start("edit", words, once(body), on_done=done)
 
-    def make(self, edit: Edit, levels: Levels | None = None) -> None:
+    def make(
+        self, edit: Edit, levels: Levels | None = None, writes: list[Write] | None = None
+    ) -> None:
         """Make a correction of the mask as it stands, in one step."""
         if edit.is_empty:
             notices.tell("Nothing changes: there is nothing of that kind in the mask.")
@@ -240,4 +244,4 @@ class ToolDesk:
         if editor is None:
             raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
         with self.session.timeline.naming(edit.name):
-            editor.apply(edit, levels)
+            editor.apply(edit, levels, writes)
