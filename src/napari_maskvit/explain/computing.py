@@ -103,8 +103,9 @@ class PatchComputer:
             PatchResult(
                 row=pixels.plan.row,
                 column=pixels.plan.column,
-                kept=pixels.kept,
-                # Copies, so that a result that stays in the cache does not keep its whole batch.
+                # Copies, so that a result that stays in the cache does not keep its whole region's
+                # plan, nor its whole batch.
+                kept=pixels.kept.copy(),
                 attention=attention[end - int(pixels.kept.sum()) : end].copy(),
                 feature=feature.copy(),
                 tissue=bool(pixels.kept.any()) or not pixels.plan.kept.any(),
