@@ -62,14 +62,17 @@ def main() -> int:
     moments = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         slide = write_slide(Path(folder) / "slide.tif", options.side)
-        losses = [kill_once(slide, moments.uniform(0.5, 6.0)) for _ in range(options.kills)]
+        losses = []
+        for number in range(1, options.kills + 1):
+            loss = kill_once(slide, moments.uniform(0.5, 6.0))
+            losses.append(loss)
+            told = f"{loss.lost:2} of {loss.made:3} strokes, the last {loss.seconds:.2f} s"
+            print(f"{number:3}: {told}", flush=True)
     return report(losses, options.limit)
 
 
 def report(losses: list[Loss], limit: float) -> int:
     """Print what was lost; 1 if it was too much."""
-    for number, loss in enumerate(losses, start=1):
-        print(f"{number:3}: {loss.lost:2} of {loss.made:3} strokes, the last {loss.seconds:.2f} s")
     seconds = [loss.seconds for loss in losses]
     print(
         f"{len(losses)} kills: every file opened; lost at most the last {max(seconds):.2f} s "

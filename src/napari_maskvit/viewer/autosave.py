@@ -75,6 +75,8 @@ class Autosave:
             return
         self._saved[slide.identity] = mask
         self._touched()
+        if self.session.mask is mask:
+            self.flush()
 
     def restore(self) -> None:
         """Bring back the work that is offered."""
