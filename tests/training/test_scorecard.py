@@ -15,7 +15,7 @@ from maskvit_training.cli import app
 from maskvit_training.cohort import read_cohort
 from maskvit_training.recipe import load_recipe
 from maskvit_training.scorecard import score_slide
-from maskvit_training.scorecard.answer import Answer, number_of
+from maskvit_training.scorecard.answer import Answer, label_of
 from maskvit_training.scorecard.backgrounds import KeptTokens, glass, noise, pen, with_background
 from maskvit_training.scorecard.curves import curve
 from maskvit_training.scorecard.pointing import points_at, read_annotation
@@ -23,6 +23,7 @@ from maskvit_training.scorecard.slide import EVERY_LEVEL, Subject
 from typer.testing import CliRunner
 
 from napari_maskvit.explain import Explainer
+from napari_maskvit.explain.contribution import score_of
 from napari_maskvit.explain.features import slide_features
 from napari_maskvit.model import ModelConfig, build_model, load_model, save_bundle
 from napari_maskvit.slide import open_slide
@@ -162,20 +163,26 @@ def test_a_patch_left_out_is_a_patch_erased_from_the_mask(model_path: Path, subj
     features = slide_features(explainer, subject.mask)
     answer = Answer(model, features)
     whole = explainer.explain(subject.mask).prediction
-    assert answer.full == pytest.approx(number_of(whole, whole.label), abs=1e-6)
+    label = label_of(whole)
+    assert answer.full == pytest.approx(score_of(whole, label), abs=1e-6)
     assert answer.attention.sum() > 0
     n = features.patches_per_side
     owner = np.repeat(np.arange(len(features.regions)), features.lengths)
     places = features.regions[owner] * n + np.stack(np.divmod(features.positions, n), 1)
-    contribution = answer.contribution()
+    left_out = explainer.contribution(subject.mask)
+    stay = np.ones(len(answer), bool)
     cells = round(64 * 2.0 / subject.mask.spacing)
     for patch in (0, len(places) // 2):
         array = subject.mask.array.copy()
         row, column = places[patch] * cells
         array[row : row + cells, column : column + cells] = 0
         erased = explainer.explain(TissueMask(array, subject.mask.spacing)).prediction
-        expected = answer.full - number_of(erased, whole.label)
-        assert contribution[patch] == pytest.approx(expected, abs=1e-6)
+        stay[patch] = False
+        assert answer.without(stay) == pytest.approx(score_of(erased, label), abs=1e-6)
+        stay[patch] = True
+        at = (left_out.rows == row // cells) & (left_out.columns == column // cells)
+        expected = answer.full - score_of(erased, label)
+        assert left_out.values[at] == pytest.approx(expected, abs=1e-6)
 
 
 def test_curves_start_and_end_at_the_whole_answer(model_path: Path, subject: Subject):

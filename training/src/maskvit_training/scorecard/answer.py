@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_maskvit.explain.contribution import score_of
 from napari_maskvit.model.prediction import decode
 
 if TYPE_CHECKING:
@@ -16,18 +17,9 @@ if TYPE_CHECKING:
     from napari_maskvit.model import Model, Prediction
 
 
-def number_of(prediction: Prediction, label: str) -> float:
-    """A prediction as one number that moves smoothly.
-
-    The probability of `label` for classification, the mean grade for ordinal heads, else the
-    number or the risk itself.
-    """
-    chances = prediction.probabilities
-    if prediction.kind == "classification" and chances is not None:
-        return chances[prediction.labels.index(label)]
-    if prediction.kind.startswith("ordinal") and chances is not None:
-        return float(np.dot(chances, np.arange(len(chances))))
-    return prediction.value
+def label_of(prediction: Prediction) -> int:
+    """The class whose probability `score_of` follows; any for heads that give one number."""
+    return int(prediction.value) if prediction.kind == "classification" else 0
 
 
 class Answer:
@@ -43,7 +35,7 @@ class Answer:
     Attributes
     ----------
     full
-        The number (see `number_of`) with every patch.
+        The number (see `score_of`) with every patch.
     attention
         (P,) attention of each patch: mean over heads at the region level times its region's share.
     """
@@ -53,31 +45,18 @@ class Answer:
         self._features = features
         self._starts = np.concatenate([[0], np.cumsum(features.lengths)])
         self._known: dict[tuple[int, bytes], NDArray[np.float32]] = {}
-        self._label = ""
+        self._label = 0
         everything = np.ones(len(features.features), bool)
         prediction, self.attention = self._run(everything)
-        self._label = prediction.label
-        self.full = number_of(prediction, self._label)
+        self._label = label_of(prediction)
+        self.full = score_of(prediction, self._label)
 
     def __len__(self) -> int:
         return len(self._features.features)
 
     def without(self, stay: NDArray[np.bool_]) -> float:
         """The number with only those patches (P,) that stay; at least one must."""
-        return number_of(self._run(stay)[0], self._label)
-
-    def contribution(self) -> NDArray[np.float64]:
-        """(P,) how much the number falls when a patch is left out; nan for an only patch."""
-        count = len(self)
-        found = np.full(count, np.nan)
-        if count < 2:
-            return found
-        stay = np.ones(count, bool)
-        for patch in range(count):
-            stay[patch] = False
-            found[patch] = self.full - self.without(stay)
-            stay[patch] = True
-        return found
+        return score_of(self._run(stay)[0], self._label)
 
     def _run(self, stay: NDArray[np.bool_]) -> tuple[Prediction, NDArray[np.float64]]:
         model = self._model

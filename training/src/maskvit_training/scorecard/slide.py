@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskvit_training.scorecard.answer import Answer, number_of
+from maskvit_training.scorecard.answer import Answer, label_of
 from maskvit_training.scorecard.backgrounds import (
     GLASS,
     NOISE,
@@ -23,6 +23,7 @@ from maskvit_training.scorecard.backgrounds import (
 )
 from maskvit_training.scorecard.curves import Curve, curves
 from maskvit_training.scorecard.pointing import annotated, points_at, relative
+from napari_maskvit.explain.contribution import score_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +141,9 @@ def _changes(name: str, before: Explanation, after: Explanation) -> dict[str, fl
     """How far answer and attention move; attention by total variation, in [0, 1]."""
     numbers = {}
     if before.prediction is not None and after.prediction is not None:
-        label = before.prediction.label
+        label = label_of(before.prediction)
         numbers[f"change of the answer, {name}"] = abs(
-            number_of(after.prediction, label) - number_of(before.prediction, label)
+            score_of(after.prediction, label) - score_of(before.prediction, label)
         )
     for level in before.levels:
         old, new = (one.attention(level).astype(np.float64) for one in (before, after))
@@ -172,7 +173,12 @@ def _faithful(
     # Served from the engine's memory: nothing is read or computed again.
     features = slide_features(explainer, subject.mask)
     answer = Answer(explainer.model, features)
-    contribution = answer.contribution()
+    places = _places(features)
+    left_out = explainer.contribution(subject.mask)
+    assert left_out is not None
+    picture = np.full(left_out.shape, np.nan)
+    picture[left_out.rows, left_out.columns] = left_out.values
+    contribution = picture[places[:, 0], places[:, 1]]
     found = curves(answer, contribution, subject.seed) if len(answer) > 1 else {}
     for name, one in found.items():
         deletion, insertion = one.areas
@@ -194,17 +200,24 @@ def _pointing(name: str, values: NDArray[np.float64], where: NDArray[np.bool_]) 
     return {f"pointing AUC, {name}": area, f"pointing hit rate, {name}": hit}
 
 
+def _places(features: SlideFeatures) -> NDArray[np.int64]:
+    """(P, 2) row and column of each patch in the lattice of patches."""
+    n = features.patches_per_side
+    owner = np.repeat(np.arange(len(features.regions)), features.lengths)
+    places: NDArray[np.int64] = features.regions[owner] * n + np.stack(
+        np.divmod(features.positions, n), 1
+    )
+    return places
+
+
 def _patches_annotated(
     explainer: Explainer, subject: Subject, features: SlideFeatures
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(P,) patches of whose tissue at least half is annotated, and those with tissue."""
     assert subject.annotation is not None
-    config = explainer.model.config
-    n = features.patches_per_side
-    owner = np.repeat(np.arange(len(features.regions)), features.lengths)
-    places = features.regions[owner] * n + np.stack(np.divmod(features.positions, n), 1)
+    places = _places(features)
     rows, columns = places.max(0) + 1
-    side = config.patch_px * explainer.lattice.spacing
+    side = explainer.model.config.patch_px * explainer.lattice.spacing
     inside = subject.annotation.coverage(0.0, 0.0, side, int(rows), int(columns))
     share = inside[places[:, 0], places[:, 1]]
     tissue = features.coverage > explainer.threshold
