@@ -62,6 +62,7 @@ def click(qtbot, widget: QWidget) -> None:
     """Click where a person would: only what is in view and enabled can be hit."""
     assert widget.isVisible(), "nobody can click what is not shown"
     assert widget.isEnabled(), widget.toolTip()
+    qtbot.waitUntil(lambda: widget.height() > 0, timeout=2000)  # what was just shown is laid out
     qtbot.mouseClick(widget, Qt.MouseButton.LeftButton, pos=QPoint(8, widget.height() // 2))
 
 
