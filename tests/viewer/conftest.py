@@ -239,6 +239,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_bundle(build_model(config, "# Untrained"), tmp_path_factory.mktemp("m") / "minute")
 
 
+@pytest.fixture(scope="session")
+def encoder(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The minute model's patch level alone, which makes no prediction."""
+    from napari_maskvit.model import build_model, load_model, save_bundle
+
+    changes = {"name": "encoder", "region": None, "slide": None, "head": None, "labels": ()}
+    facts = load_model(bundle).config.model_dump() | changes
+    config = type(load_model(bundle).config)(**facts)
+    return save_bundle(build_model(config, "# Encoder"), tmp_path_factory.mktemp("e") / "encoder")
+
+
 @pytest.fixture
 def ready(session: Any, bundle: Path, settle: Callable[..., None]) -> Any:
     """A session with tissue found and the minute model loaded."""

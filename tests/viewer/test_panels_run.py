@@ -181,10 +181,8 @@ def test_the_default_model_comes_by_itself_once_there_is_tissue(dock, core, qtbo
     qtbot.waitUntil(lambda: dock.session.model is not None, timeout=120_000)
     assert dock.sections["model"].header.step.text() == "✓"
     assert panel.models.isEnabled()
-    assert "Without a slide level it makes no prediction." in said(panel)
-    click(qtbot, panel.advanced.toggle)
-    assert not panel.options.masked["region"].isEnabled()
-    assert "no region transformer" in panel.options.masked["region"].toolTip()
+    assert "Levels: patch, region and slide." in said(panel)
+    assert "research use only" in said(panel).lower()
 
 
 # ---- attention
@@ -306,12 +304,17 @@ def test_the_answer_is_told_in_words_and_bars(done, qtbot):
     assert done.sections["result"].header.summary.text() == prediction.label
 
 
-def test_a_model_without_a_head_says_so(dock, core, qtbot):
+def test_a_model_without_a_head_says_so(dock, core, qtbot, encoder):
     dock.session.open(core)
+    dock.session.use_model(encoder)
+    qtbot.waitUntil(lambda: dock.session.model is not None, timeout=120_000)
     dock.session.find_tissue()
-    qtbot.waitUntil(
-        lambda: dock.session.model is not None and dock.session.mask is not None, timeout=120_000
-    )
+    qtbot.waitUntil(lambda: dock.session.mask is not None, timeout=120_000)
+    model = unfold(qtbot, dock, "model")
+    assert "Without a slide level it makes no prediction." in said(model)
+    options = model.options
+    assert not options.masked["region"].isEnabled()
+    assert "no region transformer" in options.masked["region"].toolTip()
     click(qtbot, dock.sections["attention"].content.run.start)
     wait_for_run(qtbot, dock)
     panel = dock.sections["result"].content
