@@ -224,3 +224,15 @@ def test_time_is_cut_where_events_are():
     assert target_of(units[19], edges).tolist() == [[3, 0]]
     with pytest.raises(FeatureError, match="too few"):
         cut_time(units[:2], 4)
+
+
+def test_what_the_encoder_answered_is_not_taken_over(ready: Run, tmp_path: Path):
+    """The labels of a bundle that serves as encoder are said of its own answer, not of ours."""
+    from napari_maskvit.model import load_model, save_bundle
+
+    whole = load_model(ready.recipe.encoder.model)
+    facts = whole.config.model_copy(update={"answer": "ISUP grade group"})
+    bundle = save_bundle(replace(whole, config=facts), tmp_path / "said")
+    changed = ready.recipe.encoder.model_copy(update={"model": str(bundle)})
+    recipe = ready.recipe.model_copy(update={"encoder": changed})
+    assert make_config(recipe, load_encoder(recipe), ()).answer == ""

@@ -32,7 +32,7 @@ from maskvit_training.errors import TrainingError
 from maskvit_training.metrics import Predictions
 from maskvit_training.module import TUNING_LOSS, HierarchyModule
 from maskvit_training.network import Encoder, make_config
-from maskvit_training.predictions import write_predictions
+from maskvit_training.predictions import grade_of, write_predictions
 from maskvit_training.recipe import FinetuneRecipe
 from maskvit_training.splits import FINAL
 from napari_maskvit.model.prediction import decode
@@ -151,7 +151,7 @@ def predict(module: HierarchyModule, units: Sequence[Unit], fold: int = 0) -> Pr
         decode(config, module.encode(read_sample(unit, module.time_edges)).cpu().numpy())
         for unit in units
     ]
-    grades = [] if survival else [config.labels.index(answer.label) for answer in answers]
+    grades = [] if survival else [grade_of(answer) for answer in answers]
     chances = [() if survival else answer.probabilities or () for answer in answers]
     return Predictions(
         kind=config.head,

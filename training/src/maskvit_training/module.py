@@ -18,6 +18,7 @@ from maskvit_training.errors import TrainingError
 from maskvit_training.losses import make_loss
 from maskvit_training.network import Hierarchy, drop_patches
 from maskvit_training.patch_training import embed_dense, embed_packed
+from maskvit_training.predictions import grade_of
 from maskvit_training.recipe import FinetuneRecipe, OptimiserRecipe
 from napari_maskvit.model import ModelConfig, build_model
 from napari_maskvit.model.prediction import decode
@@ -113,7 +114,7 @@ class HierarchyModule(lightning.LightningModule):
         self.log(TUNING_LOSS, loss, batch_size=1, sync_dist=True, prog_bar=True)
         if self.kappa is not None:
             answer = decode(self.config, logits[0].float().cpu().numpy())
-            grade = torch.tensor([answer.labels.index(answer.label)], device=logits.device)
+            grade = torch.tensor([grade_of(answer)], device=logits.device)
             self.kappa(grade, sample.target)
             self.log("tune_kappa", self.kappa, on_step=False, on_epoch=True, batch_size=1)
 

@@ -57,7 +57,7 @@ def load_encoder(recipe: Recipe) -> Encoder:
             "slide transformer: set model.train to local."
         )
     facts = {**model.config.model_dump(), "region": None, "slide": None, "head": None}
-    facts |= {"labels": (), "frozen": ("patch",), "weights_sha256": None}
+    facts |= {"labels": (), "answer": "", "frozen": ("patch",), "weights_sha256": None}
     facts["region_px"] = recipe.encoder.region_px or model.config.region_px
     try:
         config = ModelConfig.model_validate(facts)

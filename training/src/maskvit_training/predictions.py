@@ -14,7 +14,14 @@ from maskvit_training.metrics import Predictions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_maskvit.model import Prediction
+
 COLUMNS = ("unit", "patient", "fold", "label", "grade", "value", "time", "event")
+
+
+def grade_of(prediction: Prediction) -> int:
+    """The class that a prediction names, counted from 0; not for survival."""
+    return int(np.clip(np.rint(prediction.value), 0, len(prediction.labels) - 1))
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
