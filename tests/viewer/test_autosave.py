@@ -119,8 +119,10 @@ def test_new_work_does_not_overwrite_what_is_offered(
     again.pick_tool("eraser")
     hand.drag(((384.0, 460.0), (384.0, 520.0)))
     qtbot.waitUntil(lambda: len(left_behind(slide_path)) == 2, timeout=5000)
+    assert again.autosave.offer is not None
     again.autosave.restore()
     settle(again)
+    assert not again.messages
     np.testing.assert_array_equal(again.mask.array, first)
 
 
