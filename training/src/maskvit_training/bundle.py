@@ -101,6 +101,7 @@ def _facts(
     changes: dict[str, Any] = {
         "title": card.title or config.title,
         "description": card.description or config.description,
+        "answer": card.answer,
         "training_data": card.training_data or f"{recipe.data.cohort.name}, {inherited}",
         "licence": card.licence or base.licence,
         "metrics": _metrics(evaluation),
