@@ -11,6 +11,7 @@ import tifffile
 from maskvit_training.errors import TrainingError
 from maskvit_training.experiment.background import run_background
 from maskvit_training.experiment.encoder import quick_encoder
+from maskvit_training.experiment.learning import run_learning
 from maskvit_training.experiment.phantoms import COUPLED, FREE, Design, write_cohorts
 from skimage.morphology import isotropic_erosion
 
@@ -90,6 +91,17 @@ def test_the_quick_encoder_is_the_beginning_of_the_bundled_one(tmp_path: Path):
     whole = load_model().patch.vit.state_dict()
     for name, tensor in quick.patch.vit.state_dict().items():
         assert np.array_equal(tensor, whole[name])
+
+
+def test_learning_is_measured_on_held_out_phantoms(tmp_path: Path):
+    probe, kappas = run_learning(tmp_path, DESIGN, 1, 1, tell=lambda _: None)
+    facts = json.loads((tmp_path / "learning.json").read_text())
+    assert facts["kappas"] == kappas
+    assert facts["colour_probe_kappa"] == probe
+    assert len(kappas) == 1
+    assert not (tmp_path / "slides" / COUPLED).exists()
+    tested = (tmp_path / "runs/free-masked/seed-0/fold-0/predictions.csv").read_text()
+    assert len(tested.splitlines()) == 1 + DESIGN.test
 
 
 def test_another_design_in_the_same_folder_is_an_error(experiment: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -264,7 +265,7 @@ def background(
     train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 72,
     tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 4,
     test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 36,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Plain against masked attention on phantoms with bait, or none, on the glass."""
     from maskvit_training.experiment.background import run_background
@@ -296,6 +297,27 @@ def _scorecard_of(recipe: Recipe, folds: Sequence[Fold]) -> Scorecard:
         model = trained_model(recipe, encoder, fold.number)
         cards.append(score_cohort(recipe, model, some, everybody, _tell))
     return reduce(add, cards)
+
+
+@experiments.command()
+def learning(
+    folder: Annotated[
+        Path, typer.Argument(help="Where everything goes; started again, it goes on.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Models.")] = 3,
+    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 64,
+    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 4,
+    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1)] = 12,
+) -> None:
+    """Masked models on phantoms, against a linear probe on the mean colour of the tissue."""
+    from maskvit_training.experiment.learning import run_learning
+    from maskvit_training.experiment.phantoms import Design
+
+    # Closer than for the background experiment, where every slide is read four times.
+    finer = Design(width=896, height=448, spacing=1.0, core_width=320.0, blocks=5)
+    design = replace(finer, train=train, tune=tune, test=test)
+    run_learning(folder.resolve(), design, seeds, epochs, console.print)
 
 
 def _folds(recipe: Recipe) -> tuple[Fold, ...]:

@@ -100,7 +100,7 @@ def run_background(
                 tree["encoder"]["model"] = str(bundle)
             recipe = make_recipe(tree, folder)
             encoder = load_encoder(recipe)
-            arms.append((recipe, encoder, _features(recipe, encoder, tell), training, masking))
+            arms.append((recipe, encoder, extract_all(recipe, encoder, tell), training, masking))
     outcomes = []
     for seed in range(seeds):
         for recipe, encoder, keys, training, masking in arms:
@@ -131,8 +131,8 @@ def recipe_tree(
         },
         "task": {"kind": "regression", "classes": [str(grade) for grade in design.grades]},
         "optimiser": {
-            "learning_rate": 1e-3,
-            "epochs": 20,
+            "learning_rate": 3e-4,
+            "epochs": 10,
             "accumulate": 2,
             "step_epochs": 8,
             "patience": None,
@@ -185,7 +185,8 @@ def write_outcomes(folder: Path, design: Design, outcomes: Sequence[Outcome], pr
     (folder / "experiment.md").write_text(_markdown(design, outcomes, probe), "utf-8")
 
 
-def _features(recipe: Recipe, encoder: Encoder, tell: Tell) -> dict[str, str]:
+def extract_all(recipe: Recipe, encoder: Encoder, tell: Tell) -> dict[str, str]:
+    """Features of every slide of a recipe, by name; a slide that fails stops it."""
     cases = read_cohort(recipe)
     tell(f"Features of {len(cases)} slides, masked at: {', '.join(recipe.masking.levels) or '-'}")
     keys = {}

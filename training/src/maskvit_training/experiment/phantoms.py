@@ -101,11 +101,16 @@ class Design:
 
 
 def write_cohorts(
-    folder: Path, design: Design, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    design: Design,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    kinds: tuple[str, ...] = (COUPLED, FREE),
 ) -> dict[str, Path]:
     """Write the slides that are not there yet, and one table for each kind of training.
 
-    In both tables the test slides are the same: every test tissue coupled and free.
+    In both tables the test slides are the same: every test tissue coupled and free. `kinds` may
+    leave one of the two out.
 
     Returns
     -------
@@ -119,9 +124,9 @@ def write_cohorts(
     """
     _require_same(folder / "design.json", design)
     pieces = list(design.pieces())
-    tables = {kind: [("slide", "mask", "label", "patient", "fold")] for kind in (COUPLED, FREE)}
+    tables = {kind: [("slide", "mask", "label", "patient", "fold")] for kind in kinds}
     for done, (number, role, grade) in enumerate(pieces):
-        for kind in (COUPLED, FREE):
+        for kind in kinds:
             path = folder / kind / f"{number:04}.tif"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
