@@ -50,6 +50,7 @@ class ChangesPanel(Panel):
             changes.keep,
         )  # fmt: skip
         self.steps = QListWidget()
+        self.steps.setWordWrap(True)
         self.steps.setToolTip(_STEPS)
         self.steps.setAccessibleName("Corrections of this session")
         self.steps.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

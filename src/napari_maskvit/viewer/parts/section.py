@@ -86,7 +86,8 @@ class Section(QFrame):
         column.addWidget(self.header)
         column.addWidget(content)
         content.setVisible(False)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        # Not Maximum: that would cut off what wraps to more lines than the size hint counts on.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self._name()
 
     @property
