@@ -29,7 +29,8 @@ def test_every_real_slide_in_one_command(
         facts = json.loads((folder / "prediction.json").read_text())
         explanation = Explanation.load(folder / "explanation.zarr")
         heatmap = tifffile.imread(folder / "heatmap-patch.tif")
-        assert facts["background_attention"] == {"patch": 0.0}
+        assert facts["background_attention"] == {"patch": 0.0, "region": 0.0, "slide": 0.0}
+        assert facts["prediction"]["label"].startswith("ISUP grade group")
         assert 0 < facts["kept"]["patch"] < facts["total"]["patch"]
         assert np.isfinite(heatmap).sum() == facts["kept"]["patch"]
         np.testing.assert_array_equal(heatmap, explanation.heatmap("patch").array)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-# A person's own napari settings must neither help nor change.
+# A person's own napari settings and unsaved work must neither help nor change.
 os.environ.setdefault("NAPARI_CONFIG", str(Path(tempfile.mkdtemp()) / "settings.yaml"))
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
 
 HEIGHT, WIDTH = 1536, 2048
 SPACING = 0.5

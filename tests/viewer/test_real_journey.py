@@ -61,7 +61,8 @@ def test_from_file_to_attention(name, shared, viewer, no_panel, hand, settle):
     assert said == []
     explanation = session.explanation
     assert explanation.complete
-    assert explanation.statistics.background_mass == {"patch": 0.0}
+    assert explanation.statistics.background_mass == {"patch": 0.0, "region": 0.0, "slide": 0.0}
+    assert explanation.prediction.label.startswith("ISUP grade group")
     layer = viewer.layers["attention: patch"]
     covered = session.mask.coverage(0, 0, layer.scale[0], *layer.data.shape) > 0
     np.testing.assert_array_equal(np.isfinite(layer.data), covered)

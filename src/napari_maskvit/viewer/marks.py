@@ -55,7 +55,8 @@ class Marks:
         """Bring boxes of the mask, their rims included, up to date."""
         for box in boxes:
             _mark(self.levels, mask, found, box)
-        self.layer.refresh(extent=False)
+        # A thumbnail more would draw the list of layers, and with it the whole window, once more.
+        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def take(self, levels: Levels) -> None:
         """Show levels of the same shapes that `mark_levels` made."""

@@ -110,8 +110,8 @@ def run_steps(
     share_cores()
     explainer = make()
     stream = explainer.stream(request.mask, focus=request.focus)
-    told = 0.0
-    pictured = time.perf_counter() + UPDATE_PICTURE_SECONDS if request.update else 0.0
+    # A short update is over before anybody could read how far it is.
+    told = pictured = time.perf_counter() + UPDATE_PICTURE_SECONDS if request.update else 0.0
     fresh: list[tuple[int, int]] = []
     try:
         while not job.cancelled:
