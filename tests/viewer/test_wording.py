@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_maskvit.viewer import wording
@@ -66,6 +66,7 @@ def test_significant_digits_are_near_the_value_and_never_scientific(value, digit
 
 
 @given(st.floats(min_value=0, max_value=1))
+@example(0.99609375)
 def test_a_share_is_never_said_to_be_nothing_or_all_unless_it_is(fraction):
     text = wording.share(fraction)
     assert (text == f"0{wording.NB}%") == (fraction == 0)

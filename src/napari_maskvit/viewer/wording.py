@@ -104,13 +104,13 @@ def spacing(um: float) -> str:
 
 
 def share(fraction: float) -> str:
-    """Say a fraction in [0, 1] as per cent, never rounding something to nothing."""
+    """Say a fraction in [0, 1] as per cent, never rounding something to nothing or to all."""
     percent = 100 * fraction
     if 0 < percent < 0.1:
         return f"<{NB}0.1{NB}%"
     if 99.9 < percent < 100:
         return f">{NB}99.9{NB}%"
-    if percent == 0 or percent >= 10:
+    if percent in (0, 100) or 10 <= percent < 99:
         return f"{percent:.0f}{NB}%"
     return f"{percent:.1f}{NB}%"
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,16 @@ def write_features(
                 f"Features cannot be written to {path}: {error.strerror or error}."
             ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that zarr's own threads may still be writing to after one of them failed."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def read_features(path: Path) -> StoredFeatures:
