@@ -150,6 +150,9 @@ def main() -> None:
     os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
     walk: Any = Walk(options.slide, options.output)
     walk.journey()
+    # Nothing to restore is left for whoever opens the sample slide next.
+    walk.session.discard_corrections()
+    walk.rest()
     walk.session.close()
     walk.viewer.close()
 
