@@ -16,10 +16,11 @@ from maskvit_training.cohort import read_cohort
 from maskvit_training.data import EpochSampler, Unit, cut_time, make_units, read_sample, target_of
 from maskvit_training.errors import FeatureError, TrainingError
 from maskvit_training.extraction import extract
-from maskvit_training.fit import BEST, LAST, fit_fold, predict
+from maskvit_training.fit import BEST, fit_fold, predict
 from maskvit_training.module import HierarchyModule
 from maskvit_training.network import Hierarchy, drop_patches, load_encoder, make_config, unpack
 from maskvit_training.recipe import load_recipe
+from maskvit_training.running import LAST
 from maskvit_training.splits import Fold, whole_cohort
 
 EPOCHS = 4

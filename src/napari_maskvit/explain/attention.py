@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Head = str | int
+"""A head's number, or "mean" or "max" over all."""
 
 FLAT_KEPT = 8
 """Levels whose joined arrays are kept at a time; a timeline of explanations shares its parts."""
@@ -65,6 +66,11 @@ class AttentionPart:
                 float(self.values[chosen].sum(dtype=np.float64)) if chosen.any() else 0.0
             )
         return known[threshold]
+
+
+def usable_head(head: Head, heads: int) -> Head:
+    """The head asked for, or the mean where there are not so many: levels differ in that."""
+    return "mean" if isinstance(head, int) and head >= heads else head
 
 
 class LevelAttention:

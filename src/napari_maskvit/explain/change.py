@@ -91,7 +91,7 @@ def level_change(
     shown = [
         one.heatmap(
             level,
-            head=_head(one, level, head),
+            head=one.usable_head(level, head),
             normalisation=normalisation,
             scope=scope,
             gamma=gamma,
@@ -134,12 +134,6 @@ def _check(now: Explanation, then: Explanation) -> None:
             f"Explanations of {now.slide_name} and {then.slide_name} cannot be compared: they "
             "belong to different slides, or to different spacings of one."
         )
-
-
-def _head(explanation: Explanation, level: str, head: Head) -> Head:
-    heads = {name: attention.heads for name, attention in explanation.levels.items()}
-    most = heads.get(level, max(heads.values(), default=1))
-    return "mean" if isinstance(head, int) and head >= most else head
 
 
 def _on_lattice_of(finer: Heatmap, heatmap: Heatmap) -> NDArray[np.float32]:

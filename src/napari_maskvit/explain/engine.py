@@ -12,7 +12,7 @@ from napari_maskvit.explain.hierarchy import Run
 from napari_maskvit.explain.lattice import LEVELS, Lattice
 from napari_maskvit.explain.plan import Plan, check_masking
 from napari_maskvit.explain.planner import Planner
-from napari_maskvit.explain.progress import Progress, drive
+from napari_maskvit.explain.progress import Progress, Share, drive
 from napari_maskvit.explain.reading import nearest_first
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain.contribution import Contribution
     from napari_maskvit.explain.explanation import Explanation
-    from napari_maskvit.explain.granular import Granular
+    from napari_maskvit.explain.granular import Granular, GranularProgress
     from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask
@@ -53,8 +53,8 @@ class Explainer:
         "auto", "float32" or "bfloat16" (the weights are held in it).
     cache_bytes
         Bound on the results that are kept between explanations, and once more on those of
-        granular attention. Where it is reached, what the
-        latest explanation does not use and what is cheapest to compute again goes first.
+        granular attention. Where it is reached, what the latest explanation does not use and what
+        is cheapest to compute again goes first.
 
     Raises
     ------
@@ -135,19 +135,8 @@ class Explainer:
         ExplainError
             If memory does not suffice for a single patch.
         """
-        stream = self.stream(mask, focus=focus)
-        try:
-            while True:
-                step = next(stream)
-                if progress is not None:
-                    progress(step)
-                if cancelled is not None and cancelled():
-                    return step.snapshot()
-        except StopIteration as end:
-            explanation: Explanation = end.value
-            return explanation
-        finally:
-            stream.close()
+        steps = self.stream(mask, focus=focus)
+        return drive(steps, progress, cancelled, lambda step: step.snapshot())
 
     def stream(
         self, mask: TissueMask, *, focus: tuple[float, float] | None = None
@@ -229,7 +218,12 @@ class Explainer:
         """
         from napari_maskvit.explain.contribution import contribution_steps
 
-        return drive(contribution_steps(self, mask, left_out), progress, cancelled)
+        def tell(step: Share) -> None:
+            if progress is not None:
+                progress(step.done, step.total)
+
+        steps = contribution_steps(self, mask, left_out)
+        return drive(steps, tell, cancelled, lambda _: None)
 
     def granular(
         self,
@@ -266,19 +260,12 @@ class Explainer:
         """
         from napari_maskvit.explain.granular import granular_steps
 
+        def tell(step: GranularProgress) -> None:
+            if progress is not None:
+                progress(step.share)
+
         steps = granular_steps(self, mask, level, divisions=divisions, focus=focus)
-        try:
-            while True:
-                step = next(steps)
-                if progress is not None:
-                    progress(step.share)
-                if cancelled is not None and cancelled():
-                    return step.snapshot()
-        except StopIteration as end:
-            granular: Granular = end.value
-            return granular
-        finally:
-            steps.close()
+        return drive(steps, tell, cancelled, lambda step: step.snapshot())
 
     def run_of(self, plan: Plan, cache: ResultCache, *, keep_answers: bool = True) -> Run:
         """A run of this model over a plan; nothing is computed yet."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_maskvit.errors import ExplainError
-from napari_maskvit.explain.attention import Head, LevelAttention
+from napari_maskvit.explain.attention import Head, LevelAttention, usable_head
 from napari_maskvit.explain.heatmap import (
     FACTORISED,
     Heatmap,
@@ -89,6 +89,11 @@ class Explanation:
         """Levels that `heatmap` can show, "factorised" last where there is more than one."""
         names = tuple(self.levels)
         return (*names, FACTORISED) if len(names) > 1 else names
+
+    def usable_head(self, level: str, head: Head) -> Head:
+        """The head asked for, or "mean" where the level ("factorised": every level) lacks it."""
+        heads = {name: attention.heads for name, attention in self.levels.items()}
+        return usable_head(head, heads.get(level, max(heads.values(), default=1)))
 
     def attention(self, level: str, head: Head = "mean") -> NDArray[np.float32]:
         """Raw attention of a level as a picture.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.attention import usable_head
 from napari_maskvit.explain.normalise import check, normalise
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def factorised_heatmap(
     }
     if not any(weights.values()):
         weights = dict.fromkeys(weights, 1.0)
-    heads = {name: _usable_head(attention, head) for name, attention in levels.items()}
+    heads = {name: usable_head(head, attention.heads) for name, attention in levels.items()}
     # Only the finest level's kept positions are looked up in the coarser pictures.
     combined = np.zeros(len(finest.rows)) if combine == "average" else np.ones(len(finest.rows))
     for name, attention in levels.items():
@@ -212,11 +213,6 @@ def factorised_heatmap(
         scope=scope,
         limits=colour_limits(values32, normalisation),
     )
-
-
-def _usable_head(attention: LevelAttention, head: Head) -> Head:
-    # Levels differ in their number of heads: one that a level lacks is shown as its mean.
-    return "mean" if isinstance(head, int) and head >= attention.heads else head
 
 
 def colour_limits(values: NDArray[np.float32], normalisation: str) -> tuple[float, float]:

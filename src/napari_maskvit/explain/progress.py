@@ -49,22 +49,35 @@ class Share:
     total: int
 
 
+Step = TypeVar("Step")
 Result = TypeVar("Result")
+Partial = TypeVar("Partial")
 
 
 def drive(
-    steps: Generator[Share, None, Result],
-    progress: Callable[[int, int], None] | None,
+    steps: Generator[Step, None, Result],
+    tell: Callable[[Step], None] | None,
     cancelled: Callable[[], bool] | None,
-) -> Result | None:
-    """The result of such work; None once it was cancelled."""
+    so_far: Callable[[Step], Partial],
+) -> Result | Partial:
+    """The result of work that goes in steps.
+
+    Parameters
+    ----------
+    steps
+        The work; closed in any case.
+    tell
+        Told of each step.
+    cancelled
+        Asked after each step; once it says True, the result is what ``so_far`` makes of it.
+    """
     try:
         while True:
             step = next(steps)
-            if progress is not None:
-                progress(step.done, step.total)
+            if tell is not None:
+                tell(step)
             if cancelled is not None and cancelled():
-                return None
+                return so_far(step)
     except StopIteration as end:
         result: Result = end.value
         return result

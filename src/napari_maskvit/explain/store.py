@@ -48,7 +48,7 @@ def save_explanation(explanation: Explanation, path: Path) -> Path:
             f"The explanation cannot be written to {path}: {error.strerror or error}."
         ) from error
     finally:
-        _remove(partial)
+        remove_store(partial)
     return path
 
 
@@ -177,8 +177,8 @@ def _replace(partial: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder that zarr's own threads may still be writing to after one of them failed."""
+def remove_store(folder: Path) -> None:
+    """Remove a store, though threads of zarr may still write to it after one of them failed."""
     for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

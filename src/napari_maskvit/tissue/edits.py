@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_maskvit.tissue.kinds import GLASS, TISSUE
+from napari_maskvit.tissue.kinds import GLASS, TISSUE, Kind
 from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.pieces import small_pieces
 
@@ -87,13 +87,7 @@ def grown(mask: TissueMask, um: float, *, tile: int = TILE) -> Edit:
     tile : int
         Side of what is looked at at once, pixels.
     """
-    radius = um / mask.spacing
-
-    def change(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        near = _within(array == TISSUE.value, radius)
-        return np.where(near & (array == GLASS.value), np.uint8(TISSUE.value), array)
-
-    return _tiled(mask, f"grown by {um:g} µm", change, math.ceil(radius) + 1, tile)
+    return _spread(mask, TISSUE, GLASS, um, f"grown by {um:g} µm", tile)
 
 
 def shrunk(mask: TissueMask, um: float, *, tile: int = TILE) -> Edit:
@@ -110,13 +104,7 @@ def shrunk(mask: TissueMask, um: float, *, tile: int = TILE) -> Edit:
     tile : int
         Side of what is looked at at once, pixels.
     """
-    radius = um / mask.spacing
-
-    def change(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        near = _within(array == GLASS.value, radius)
-        return np.where(near & (array == TISSUE.value), np.uint8(GLASS.value), array)
-
-    return _tiled(mask, f"shrunk by {um:g} µm", change, math.ceil(radius) + 1, tile)
+    return _spread(mask, GLASS, TISSUE, um, f"shrunk by {um:g} µm", tile)
 
 
 def smoothed(mask: TissueMask, um: float, *, tile: int = TILE) -> Edit:
@@ -218,6 +206,17 @@ def between(before: TissueMask, after: TissueMask, name: str) -> Edit:
             for patch in _patches(before.array, box, after.array[box])
         ),
     )
+
+
+def _spread(mask: TissueMask, kind: Kind, over: Kind, um: float, name: str, tile: int) -> Edit:
+    """Let one kind take what is of another within a distance of it."""
+    radius = um / mask.spacing
+
+    def change(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        near = _within(array == kind.value, radius)
+        return np.where(near & (array == over.value), np.uint8(kind.value), array)
+
+    return _tiled(mask, name, change, math.ceil(radius) + 1, tile)
 
 
 def _within(where: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:

@@ -135,12 +135,13 @@ class FinerDesk:
         self.changed.emit()
 
     def _is_shown(self, level: str) -> bool:
-        picture = self.session.attention.layers.pictures.get(level)
-        return picture is not None and hasattr(picture, "grids")
+        from napari_maskvit.explain.granular import GranularHeatmap
+
+        return isinstance(self.session.attention.layers.pictures.get(level), GranularHeatmap)
 
 
 def _picture(found: Granular, display: Display) -> Heatmap:
-    from napari_maskvit.viewer.layers import usable_head
+    from napari_maskvit.explain.attention import usable_head
 
     head = usable_head(display.head, found.copies[0][1].heads)
     return found.heatmap(head=head, normalisation=display.normalisation, scope=display.scope)

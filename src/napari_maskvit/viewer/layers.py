@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.display import LEVELS, Display, Head
+from napari_maskvit.viewer.display import LEVELS, Display
 
 if TYPE_CHECKING:
     import napari
@@ -253,20 +253,14 @@ class HeatmapLayers:
 
 def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatmap:
     """The heatmap of a level as the display asks for; a head it lacks becomes the mean."""
-    heads = {name: attention.heads for name, attention in explanation.levels.items()}
     return explanation.heatmap(
         level,
-        head=usable_head(display.head, heads.get(level, max(heads.values(), default=1))),
+        head=explanation.usable_head(level, display.head),
         normalisation=display.normalisation,
         scope=display.scope,
         gamma=display.gamma,
         combine=display.combine,
     )
-
-
-def usable_head(head: Head, heads: int) -> Head:
-    """The head asked for, or the mean where there are not so many."""
-    return "mean" if isinstance(head, int) and head >= heads else head
 
 
 def _set(layer: Any, **values: Any) -> None:

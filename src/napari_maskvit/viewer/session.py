@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import Signal
 
@@ -21,6 +20,7 @@ from napari_maskvit.viewer.keys import bind_keys
 from napari_maskvit.viewer.layers import TAG, geometry, kind_of, slide_layer_data
 from napari_maskvit.viewer.memory import Memory
 from napari_maskvit.viewer.state import default_folder
+from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.timeline_desk import TimelineDesk
 from napari_maskvit.viewer.tissue_desk import TissueDesk
 from napari_maskvit.viewer.tools.desk import ToolDesk
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Corrections", "RunOptions", "Session"]
 
-F = TypeVar("F", bound=Callable[..., None])
-
 
 @dataclass(frozen=True)
 class Corrections:
@@ -44,19 +42,6 @@ class Corrections:
 
     added_mm2: float
     removed_mm2: float
-
-
-def _told(method: F) -> F:
-    """Turn every error of a method into a notification and the signal ``failed``."""
-
-    @wraps(method)
-    def telling(self: Session, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:
-            self.fail(error)
-
-    return cast("F", telling)
 
 
 class Session:
@@ -130,14 +115,14 @@ class Session:
         """Every slide that is open in this viewer."""
         return tuple(layer for layer in self.viewer.layers if kind_of(layer) == "slide")
 
-    @_told
+    @told
     def open(self, path: str | Path, spacing: float | None = None) -> None:
         """Open a slide file and use it; ``spacing`` in µm/px where the file does not say."""
         from napari_maskvit.slide import open_slide
 
         self.use_slide(open_slide(path, spacing=spacing))
 
-    @_told
+    @told
     def use_slide(self, slide: Slide | Any) -> None:
         """Work on this slide: a `Slide`, or the layer of one. The one before is remembered."""
         from napari_maskvit.slide import Slide
@@ -158,7 +143,7 @@ class Session:
         self.slide_changed.emit()
         self._memory.recall(layer.metadata.pop("restore", None))
 
-    @_told
+    @told
     def give_spacing(self, um: float) -> None:
         """State how large a level-0 pixel is, in µm, where the file does not say."""
         if not 0.01 <= um <= 100:
@@ -241,44 +226,44 @@ class Session:
     def brush_um(self, um: float) -> None:
         self.tissue.brush_um = um
 
-    @_told
+    @told
     def find_tissue(self, parameters: TissueParameters | None = None) -> None:
         """Segment; the newest call wins, and corrections made by hand survive."""
         self.tissue.find(parameters)
 
-    @_told
+    @told
     def use_mask(self, mask: TissueMask) -> None:
         """Use a mask from elsewhere."""
         self.tissue.take(mask)
 
-    @_told
+    @told
     def load_mask(self, path: str | Path) -> None:
         """Read a mask from a TIFF, PNG or GeoJSON file."""
         self.tissue.load(Path(path))
 
-    @_told
+    @told
     def save_mask(self, path: str | Path) -> None:
         """Write the mask to a TIFF, PNG or GeoJSON file."""
         self.tissue.save(Path(path))
 
-    @_told
+    @told
     def discard_corrections(self) -> None:
         """Back to the mask as it was found."""
         self.tissue.discard_corrections()
 
-    @_told
+    @told
     def pick_tool(self, tool: str) -> None:
         """Take "brush", "eraser", "polygon", "fill" or "move" in hand."""
         self.tissue.pick_tool(tool)
 
-    @_told
+    @told
     def undo(self) -> None:
         """Take the last stroke back."""
         if self.tissue.editor:
             self.tissue.painted.undo()
             self.tissue.editor.settle()
 
-    @_told
+    @told
     def redo(self) -> None:
         """Do it again after all."""
         if self.tissue.editor:
@@ -359,38 +344,38 @@ class Session:
         name = level or self.display.level
         return levels[name].heads if name in levels else max(one.heads for one in levels.values())
 
-    @_told
+    @told
     def use_model(self, name: str | Path | None = None) -> None:
         """Load a model by name, bundle folder or hub reference; None is the default."""
         self.attention.use_model(name)
 
-    @_told
+    @told
     def configure(self, **changes: Any) -> None:
         """Change fields of `RunOptions`."""
         self.attention.configure(**changes)
 
-    @_told
+    @told
     def run(self) -> None:
         """Run the model under the mask as it stands."""
         self.attention.run()
 
-    @_told
+    @told
     def cancel(self) -> None:
         """Stop; what is there so far stays."""
         self.attention.cancel()
 
-    @_told
+    @told
     def compare(self, on: bool = True) -> None:
         """Put plain attention beside the masked."""
         self.attention.compare(on)
 
-    @_told
+    @told
     def set_live(self, on: bool) -> None:
         """Follow corrections of the mask, or wait for Run."""
         self.attention.live.on = on
         self.live_changed.emit(on)
 
-    @_told
+    @told
     def show(self, **changes: Any) -> None:
         """Change fields of `Display`."""
         self.attention.show(**changes)
@@ -426,7 +411,7 @@ class Session:
             self.fail(error)
             return None
 
-    @_told
+    @told
     def restore(self, folder: str | Path | None = None) -> None:
         """Bring back what was saved for this slide."""
         self._memory.restore(Path(folder) if folder else None)

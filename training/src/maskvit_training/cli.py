@@ -189,10 +189,11 @@ def evaluate(
     ] = True,
 ) -> None:
     """Report how good the trained folds are on the units they did not see, and where they look."""
-    from maskvit_training.fit import DONE, fold_folder
+    from maskvit_training.fit import fold_folder
     from maskvit_training.predictions import read_predictions
     from maskvit_training.report import evaluate as compute
     from maskvit_training.report import percent_interval, write_report
+    from maskvit_training.running import DONE
 
     chosen = load_recipe(recipe, overrides or ())
     folds = _folds(chosen)

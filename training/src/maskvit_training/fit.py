@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
-import logging
 import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lightning
 import numpy as np
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from maskvit_training.data import (
     Unit,
@@ -34,6 +30,15 @@ from maskvit_training.module import TUNING_LOSS, HierarchyModule
 from maskvit_training.network import Encoder, make_config
 from maskvit_training.predictions import grade_of, write_predictions
 from maskvit_training.recipe import FinetuneRecipe
+from maskvit_training.running import (
+    LAST,
+    is_done,
+    make_trainer,
+    mark_done,
+    require_same,
+    silence_lightning,
+    where_stopped,
+)
 from maskvit_training.splits import FINAL
 from napari_maskvit.model.prediction import decode
 
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
 STATISTICS_UNITS = 64
 """Training units from which centre and spread of the features are taken."""
 
-BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
+BEST = "best.ckpt"
 
 
 def fold_folder(recipe: Recipe, number: int) -> Path:
@@ -94,8 +99,7 @@ def fit_fold(
     }
     _require_units(units, fold.number)
     digest = _digest(recipe, units, encoder)
-    if (folder / DONE).exists():
-        require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
+    if is_done(folder, digest):
         return folder
     last, epoch = folder / LAST, 0
     if last.exists():
@@ -210,36 +214,21 @@ def _make_trainer(
     ours: list[Callback] = []
     if optimiser.patience is not None and best:
         ours.append(EarlyStopping(TUNING_LOSS, patience=optimiser.patience, check_finite=False))
-    # Two of them: the second writes after every epoch, and so holds the state of the first.
     if best:
         ours.append(
             ModelCheckpoint(
                 folder, BEST.removesuffix(".ckpt"), TUNING_LOSS, enable_version_counter=False
             )
         )
-    ours.append(
-        ModelCheckpoint(
-            folder,
-            LAST.removesuffix(".ckpt"),
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-    )
-    return lightning.Trainer(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        strategy=machine.strategy,
-        precision=machine.precision,  # type: ignore[arg-type]
-        max_epochs=optimiser.epochs,
-        accumulate_grad_batches=optimiser.accumulate,
-        gradient_clip_val=optimiser.clip,
+    return make_trainer(
+        machine,
+        folder,
+        epochs=optimiser.epochs,
+        clip=optimiser.clip,
+        quiet=quiet,
         callbacks=[*callbacks, *ours],
-        logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
-        log_every_n_steps=1,
+        accumulate_grad_batches=optimiser.accumulate,
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # ours takes turns by itself; every process tunes on all
-        enable_progress_bar=not quiet,
-        enable_model_summary=False,
     )
 
 
@@ -250,10 +239,7 @@ def _finish(
         best = load_module(folder / BEST)
         write_predictions(folder / "predictions.csv", predict(best, test, number))
     _write_history(folder / "history.csv", module.history)
-    facts = {"digest": digest, "epochs": len(module.history)}
-    partial = folder / f"{DONE}.partial"
-    partial.write_text(json.dumps(facts) + "\n", "utf-8")
-    partial.replace(folder / DONE)
+    mark_done(folder, {"digest": digest, "epochs": len(module.history)})
 
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
@@ -281,37 +267,3 @@ def _require_units(units: dict[str, list[Unit]], number: int) -> None:
                 f"Fold {number} has nobody to {role} with features. Run maskvit-train features; "
                 "it says which slides failed."
             )
-
-
-def require_same(found: str, digest: str, folder: Path) -> None:
-    """Refuse to go on with what another run has left."""
-    if found != digest:
-        raise TrainingError(
-            f"{folder} holds the training of another recipe, cohort or encoder. Give this one "
-            "another output folder, or remove that one."
-        )
-
-
-def where_stopped(path: Path) -> tuple[str, int]:
-    """Digest of a training, and the epoch to go on with."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-        return str(checkpoint["hyper_parameters"]["digest"]), int(checkpoint["epoch"]) + 1
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
-        raise TrainingError(
-            f"{path} cannot be opened ({type(error).__name__}: {error}). Remove it to train that "
-            "fold from its beginning."
-        ) from error
-
-
-def silence_lightning(filters: Any) -> None:
-    """Advice about what is meant to be so: few workers, few batches, a filled folder."""
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    for text in (
-        ".*does not have many workers.*",
-        ".*exists and is not empty.*",
-        ".*have no `val_dataloader`.*",
-    ):
-        filters.filterwarnings("ignore", text)
-    filters.filterwarnings("ignore", ".*number of training batches.*")
-    filters.filterwarnings("ignore", ".*LeafSpec.*|.*treespec.*")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from maskvit_training.errors import FeatureError
+from napari_maskvit.explain.store import remove_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,16 +97,7 @@ def write_features(
                 f"Features cannot be written to {path}: {error.strerror or error}."
             ) from error
     finally:
-        _remove(partial)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder that zarr's own threads may still be writing to after one of them failed."""
-    for _ in range(50):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.05)
+        remove_store(partial)
 
 
 def read_features(path: Path) -> StoredFeatures:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
@@ -17,6 +16,7 @@ from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.marks import Levels, mark_levels
 from napari_maskvit.viewer.mask_layer import Write, writes_of
+from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.tools.fine import FineTool
 from napari_maskvit.viewer.tools.likeness import LikenessTool
 
@@ -24,23 +24,8 @@ if TYPE_CHECKING:
     from napari_maskvit.viewer.mask_layer import MaskLayer
     from napari_maskvit.viewer.session import Session
 
-F = TypeVar("F", bound=Callable[..., None])
-
 EDGE_UM = 10.0
 PIECE_UM2 = 2_000.0
-
-
-def _told(method: F) -> F:
-    """Turn every error of a method into a sentence for the person."""
-
-    @wraps(method)
-    def telling(self: ToolDesk, *args: Any) -> None:
-        try:
-            method(self, *args)
-        except Exception as error:
-            self.session.fail(error)
-
-    return cast("F", telling)
 
 
 class ToolDesk:
@@ -69,9 +54,13 @@ class ToolDesk:
         self.likeness = LikenessTool(self)
         self.fine = FineTool(self)
 
+    def fail(self, error: Exception) -> None:
+        """Tell a person in one sentence what went wrong."""
+        self.session.fail(error)
+
     # ---- what is painted
 
-    @_told
+    @told
     def paint_with(self, value: int) -> None:
         """Have brush, polygon, fill and likeness paint the kind of this value."""
         self.kind = next(kind for kind in KINDS if kind.value == value)
@@ -83,31 +72,31 @@ class ToolDesk:
 
     # ---- the whole mask
 
-    @_told
+    @told
     def smooth(self) -> None:
         """Even out every edge by `edge_um`."""
         um = self.edge_um
         self._whole("Smoothing the mask", lambda mask: make.smoothed(mask, um))
 
-    @_told
+    @told
     def grow(self) -> None:
         """Move every edge outwards by `edge_um`."""
         um = self.edge_um
         self._whole("Growing the mask", lambda mask: make.grown(mask, um))
 
-    @_told
+    @told
     def shrink(self) -> None:
         """Move every edge inwards by `edge_um`."""
         um = self.edge_um
         self._whole("Shrinking the mask", lambda mask: make.shrunk(mask, um))
 
-    @_told
+    @told
     def fill_holes(self) -> None:
         """Fill holes smaller than `piece_um2`, on the whole slide."""
         um2 = self.piece_um2
         self._whole("Filling holes", lambda mask: make.holes_filled(mask, um2))
 
-    @_told
+    @told
     def drop_specks(self) -> None:
         """Drop pieces smaller than `piece_um2`, on the whole slide."""
         um2 = self.piece_um2
@@ -115,7 +104,7 @@ class ToolDesk:
 
     # ---- likeness and the fine window
 
-    @_told
+    @told
     def pick_likeness(self) -> None:
         """Take the tool that selects what looks like a click in hand, or lay it down."""
         self._no_fine_window()
@@ -124,28 +113,28 @@ class ToolDesk:
         else:
             self.likeness.take_up()
 
-    @_told
+    @told
     def apply_likeness(self) -> None:
         """Paint what is selected."""
         self.likeness.apply()
 
-    @_told
+    @told
     def cancel_likeness(self) -> None:
         """Select nothing; a second time, lay the tool down."""
         self.likeness.cancel()
 
-    @_told
+    @told
     def open_fine(self) -> None:
         """Open the fine window at the middle of the view."""
         self.need_editor()
         self.fine.open()
 
-    @_told
+    @told
     def apply_fine(self) -> None:
         """Write what was drawn in the fine window into the mask."""
         self.fine.apply()
 
-    @_told
+    @told
     def discard_fine(self) -> None:
         """Close the fine window and leave the mask as it was."""
         self.fine.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from maskvit_training.errors import TrainingError
-from maskvit_training.fit import DONE, LAST, require_same, silence_lightning, where_stopped
 from maskvit_training.network import Encoder, folded, spread_of
 from maskvit_training.pretraining.crops import GridCrops, PatchCrops
 from maskvit_training.pretraining.data import Pieces, pieces_loader
 from maskvit_training.pretraining.module import DinoModule, PatchBackbone, RegionBackbone
+from maskvit_training.running import (
+    LAST,
+    is_done,
+    make_trainer,
+    mark_done,
+    require_same,
+    silence_lightning,
+    where_stopped,
+)
 from maskvit_training.store import read_features, store_path
 from napari_maskvit.model import Model, ModelConfig, RegionArchitecture, build_model, save_bundle
 
@@ -61,8 +66,7 @@ def pretrain(
     folder = recipe.output / FOLDER
     stores = [store_path(recipe.feature_folder, key) for _, key in sorted(keys.items())]
     digest = _digest(recipe, settings, encoder, stores)
-    if (folder / DONE).exists():
-        require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
+    if is_done(folder, digest):
         return folder / BUNDLE
     last, epoch = folder / LAST, 0
     if last.exists():
@@ -76,7 +80,9 @@ def pretrain(
     module = DinoModule(start, settings, settings.epochs * max(1, len(loader)), digest)
     with warnings.catch_warnings():
         silence_lightning(warnings)
-        trainer = _make_trainer(recipe, settings, folder, quiet)
+        trainer = make_trainer(
+            recipe.trainer, folder, epochs=settings.epochs, clip=settings.clip, quiet=quiet
+        )
         trainer.fit(
             module, loader, ckpt_path=str(last) if last.exists() else None, weights_only=False
         )
@@ -84,10 +90,8 @@ def pretrain(
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         save_bundle(_model(recipe, settings, encoder, module), folder / BUNDLE)
-        facts = {"digest": digest, "loss": [one["train_loss"] for one in module.history]}
-        partial = folder / f"{DONE}.partial"
-        partial.write_text(json.dumps(facts) + "\n", "utf-8")
-        partial.replace(folder / DONE)
+        losses = [one["train_loss"] for one in module.history]
+        mark_done(folder, {"digest": digest, "loss": losses})
     return folder / BUNDLE
 
 
@@ -167,29 +171,3 @@ def _digest(recipe: Recipe, settings: PretrainRecipe, encoder: Encoder, stores: 
     parts = [recipe.digest(), settings.model_dump_json(), encoder.sha256]
     parts += [path.stem for path in stores]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _make_trainer(
-    recipe: Recipe, settings: PretrainRecipe, folder: Path, quiet: bool
-) -> lightning.Trainer:
-    machine = recipe.trainer
-    last = ModelCheckpoint(
-        folder,
-        LAST.removesuffix(".ckpt"),
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    return lightning.Trainer(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        strategy=machine.strategy,
-        precision=machine.precision,  # type: ignore[arg-type]
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.clip,
-        callbacks=[last],
-        logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
-        log_every_n_steps=1,
-        use_distributed_sampler=False,
-        enable_progress_bar=not quiet,
-        enable_model_summary=False,
-    )

@@ -1,0 +1,119 @@
+"""A run of Lightning in a folder: how it is set up, where it stopped, when it is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from maskvit_training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from maskvit_training.recipe import TrainerRecipe
+
+LAST, DONE = "last.ckpt", "done.json"
+
+
+def make_trainer(
+    machine: TrainerRecipe,
+    folder: Path,
+    *,
+    epochs: int,
+    clip: float | None,
+    quiet: bool,
+    callbacks: Sequence[Callback] = (),
+    **more: Any,
+) -> lightning.Trainer:
+    """A trainer that writes its state and its logs into a folder after every epoch.
+
+    Parameters
+    ----------
+    callbacks
+        Further ones. The state is written after them, and so holds theirs.
+    more
+        Further arguments of Lightning's Trainer.
+    """
+    last = ModelCheckpoint(
+        folder,
+        LAST.removesuffix(".ckpt"),
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    return lightning.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        strategy=machine.strategy,
+        precision=machine.precision,  # type: ignore[arg-type]
+        max_epochs=epochs,
+        gradient_clip_val=clip,
+        callbacks=[*callbacks, last],
+        logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
+        log_every_n_steps=1,
+        use_distributed_sampler=False,  # ours takes turns by itself; every process tunes on all
+        enable_progress_bar=not quiet,
+        enable_model_summary=False,
+        **more,
+    )
+
+
+def is_done(folder: Path, digest: str) -> bool:
+    """Whether the run in a folder has come to its end.
+
+    Raises
+    ------
+    TrainingError
+        If it is another run.
+    """
+    if not (folder / DONE).exists():
+        return False
+    require_same(json.loads((folder / DONE).read_text("utf-8"))["digest"], digest, folder)
+    return True
+
+
+def mark_done(folder: Path, facts: dict[str, Any]) -> None:
+    """Note that the run in a folder has come to its end, with its digest among the facts."""
+    partial = folder / f"{DONE}.partial"
+    partial.write_text(json.dumps(facts) + "\n", "utf-8")
+    partial.replace(folder / DONE)
+
+
+def require_same(found: str, digest: str, folder: Path) -> None:
+    """Refuse to go on with what another run has left."""
+    if found != digest:
+        raise TrainingError(
+            f"{folder} holds the training of another recipe, cohort or encoder. Give this one "
+            "another output folder, or remove that one."
+        )
+
+
+def where_stopped(path: Path) -> tuple[str, int]:
+    """Digest of a training, and the epoch to go on with."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        return str(checkpoint["hyper_parameters"]["digest"]), int(checkpoint["epoch"]) + 1
+    except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} cannot be opened ({type(error).__name__}: {error}). Remove it to train that "
+            "fold from its beginning."
+        ) from error
+
+
+def silence_lightning(filters: Any) -> None:
+    """Advice about what is meant to be so: few workers, few batches, a filled folder."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*have no `val_dataloader`.*",
+    ):
+        filters.filterwarnings("ignore", text)
+    filters.filterwarnings("ignore", ".*number of training batches.*")
+    filters.filterwarnings("ignore", ".*LeafSpec.*|.*treespec.*")
