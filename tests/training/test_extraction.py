@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import tifffile
 from maskvit_training import store
 from maskvit_training.cohort import read_cohort
 from maskvit_training.errors import FeatureError, TrainingError
-from maskvit_training.extraction import extract, read_index, write_index
+from maskvit_training.extraction import extract, found_again, read_index, write_index
 from maskvit_training.masks import read_label_mask
 from maskvit_training.network import load_encoder
 from maskvit_training.recipe import load_recipe
@@ -112,7 +115,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(some: Path, monkeypatch):
 
 def test_killed_while_writing_it_starts_that_slide_again(some: Path, monkeypatch):
     finish = store.Path.replace
-    monkeypatch.setattr(store.shutil, "rmtree", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_args, **_kwargs: None)
 
     def killed(path, target):
         if path.is_dir():
@@ -157,3 +160,67 @@ def test_a_label_mask_of_another_slide_is_an_error(some: Path, tmp_path: Path):
     tifffile.imwrite(tmp_path / "labels.tiff", np.ones((400, 260), np.uint8))
     with pytest.raises(FeatureError, match="not the shape"):
         read_label_mask(tmp_path / "labels.tiff", open_slide(some / "s0.tif"))
+
+
+def found(folder: Path, *overrides: str) -> list[str | None] | None:
+    recipe = load_recipe(folder / "recipe.yaml", overrides)
+    results = found_again(recipe, read_cohort(recipe))
+    return None if results is None else [result.key for result in results]
+
+
+def test_what_is_there_is_found_again_by_the_same_keys(some: Path):
+    assert found(some) is None
+    _, results = run(some)
+    assert found(some) == [result.key for result in results]
+    outlined = "augment={copies: 1, erode_um: 30}"
+    assert found(some, outlined) is None
+    _, results = run(some, outlined)
+    recipe = load_recipe(some / "recipe.yaml", [outlined])
+    again = found_again(recipe, read_cohort(recipe))
+    assert [one.variants for one in again] == [one.variants for one in results]
+
+
+@pytest.mark.parametrize("what", ["slide", "mask", "store", "gone", "note"])
+def test_what_has_changed_is_not_found_again(some: Path, what: str):
+    recipe, results = run(some)
+    if what == "slide":
+        os.utime(some / "s0.tif", (0, 0))
+    elif what == "mask":
+        TissueMask(np.ones((130, 200), np.uint8), 4.0).save(some / "mask.tif")
+    elif what == "store":
+        shutil.rmtree(store_path(recipe.feature_folder, results[1].key))
+    elif what == "gone":
+        (some / "s2.tif").write_bytes(b"not a slide")
+    else:
+        (note,) = (some / "run/features/encoders").iterdir()
+        note.write_text(note.read_text()[:20])
+    assert found(some) is None
+
+
+@pytest.mark.parametrize(
+    "override", ["masking.levels=[]", "masking.threshold=0.1", "encoder.region_px=64"]
+)
+def test_another_parameter_is_not_found_again(some: Path, override: str):
+    run(some)
+    assert found(some, override) is None
+
+
+def test_another_encoder_is_not_found_again(some: Path, encoder_bundle: Path):
+    shutil.copytree(encoder_bundle, some / "encoder")
+    changed = f"encoder.model={some / 'encoder'}"
+    run(some, changed)
+    assert found(some, changed) is not None
+    weights = next((some / "encoder").glob("*.safetensors"))
+    os.utime(weights, (0, 0))
+    assert found(some, changed) is None
+
+
+def test_a_second_run_does_not_wait_for_torch(some: Path):
+    run(some)
+    line = (
+        "import sys; from pathlib import Path; from maskvit_training.cli import app; "
+        f"app(['features', {str(some / 'recipe.yaml')!r}], standalone_mode=False); "
+        "assert 'torch' not in sys.modules"
+    )
+    told = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert "0 slides extracted, 3 were there, 0 failed" in told.stdout

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from maskvit_training.extraction import INDEX, Extracted, extract, write_index
+from maskvit_training.extraction import INDEX, Extracted, extract, found_again, write_index
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,9 +19,35 @@ if TYPE_CHECKING:
 
 
 def extract_cohort(
-    recipe: Recipe, cases: Sequence[Case], encoder: Encoder, console: Console
+    recipe: Recipe, cases: Sequence[Case], load: Callable[[], Encoder], console: Console
 ) -> int:
-    """Extract features, write features.csv into the run's folder, and return how many failed."""
+    """Extract features, write features.csv into the run's folder, and return how many failed.
+
+    Parameters
+    ----------
+    load
+        Loads the encoder; called only where something is missing.
+    """
+    results = found_again(recipe, cases)
+    if results is None:
+        results = _extract(recipe, cases, load(), console)
+    write_index(recipe.output / INDEX, results)
+    fresh = [result for result in results if result.fresh]
+    failed = sum(result.problem is not None for result in results)
+    console.print(
+        f"{len(fresh)} slides extracted, {len(results) - len(fresh) - failed} were there, "
+        f"{failed} failed"
+    )
+    seconds = sum(result.seconds for result in fresh)
+    if seconds:
+        share = sum(result.model_seconds for result in fresh) / seconds
+        console.print(f"{seconds:.1f} s, {share:.0%} of it in the patch transformer")
+    return failed
+
+
+def _extract(
+    recipe: Recipe, cases: Sequence[Case], encoder: Encoder, console: Console
+) -> list[Extracted]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     results: list[Extracted] = []
     with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
@@ -42,15 +68,4 @@ def extract_cohort(
                 console.print(
                     f"[red]line {result.case.line}[/]: {escape(result.problem)}", soft_wrap=True
                 )
-    write_index(recipe.output / INDEX, results)
-    fresh = [result for result in results if result.fresh]
-    failed = sum(result.problem is not None for result in results)
-    console.print(
-        f"{len(fresh)} slides extracted, {len(results) - len(fresh) - failed} were there, "
-        f"{failed} failed"
-    )
-    seconds = sum(result.seconds for result in fresh)
-    if seconds:
-        share = sum(result.model_seconds for result in fresh) / seconds
-        console.print(f"{seconds:.1f} s, {share:.0%} of it in the patch transformer")
-    return failed
+    return results

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskvit_training.augment import augmented
+from maskvit_training.encoder_facts import EncoderFacts, note_facts, recall_facts
 from maskvit_training.errors import FeatureError, TrainingError
 from maskvit_training.masks import make_mask, mask_key
 from maskvit_training.pixels import SlidePixels, slide_pixels
@@ -82,10 +83,12 @@ def extract(
     TrainingError
         If the disk is full.
     """
+    facts = EncoderFacts.of(recipe, encoder)
+    note_facts(recipe, facts)
     for case in cases:
         started = time.perf_counter()
         try:
-            result = _extract_one(recipe, case, encoder, progress)
+            result = _extract_one(recipe, case, encoder, facts, progress)
         except MaskvitError as error:
             result = Extracted(case, None, problem=str(error))
         except OSError as error:
@@ -98,8 +101,29 @@ def extract(
         yield replace(result, seconds=time.perf_counter() - started)
 
 
+def found_again(recipe: Recipe, cases: Sequence[Case]) -> list[Extracted] | None:
+    """Every case's features, if none is missing, without loading the encoder; else None.
+
+    Loading it takes longer than to look at hundreds of slides.
+    """
+    facts = recall_facts(recipe)
+    if facts is None:
+        return None
+    found = []
+    for case in cases:
+        try:
+            with open_case(recipe, case) as slide:
+                one, _, paths = _stores(recipe, case, slide, facts)
+        except (MaskvitError, OSError):
+            return None  # Who extracts says what is wrong.
+        if not all(path.exists() for path in paths):
+            return None
+        found.append(one)
+    return found
+
+
 def feature_facts(
-    recipe: Recipe, case: Case, slide: Slide, encoder: Encoder, variant: int | None = None
+    recipe: Recipe, case: Case, slide: Slide, encoder: EncoderFacts, variant: int | None = None
 ) -> dict[str, Any]:
     """All that the features of a case depend on.
 
@@ -108,16 +132,13 @@ def feature_facts(
     variant
         Number of the other outline; None for the mask itself.
     """
-    from napari_maskvit.model import resolve_device, resolve_precision
-
-    config = encoder.model.config
     facts: dict[str, Any] = {
         "slide": slide.identity,
         "spacing": slide.spacing,
         "mask": mask_key(case, recipe.data.mask_kind),
-        "model_spacing": config.spacing,
-        "patch_px": config.patch_px,
-        "region_px": config.region_px,
+        "model_spacing": encoder.spacing,
+        "patch_px": encoder.patch_px,
+        "region_px": encoder.region_px,
         "masking": sorted(recipe.masking.levels),
         "threshold": recipe.masking.threshold,
     }
@@ -125,13 +146,11 @@ def feature_facts(
         outline = recipe.augment.model_dump(exclude={"copies"})
         facts["outline"] = [variant, recipe.seed, *outline.values()]
     if recipe.model.train == "end":
-        return facts | {"pixels": config.token_px}
+        return facts | {"pixels": encoder.token_px}
     return facts | {
         "model": encoder.sha256,
-        "normalisation": [*config.mean, *config.std],
-        "precision": resolve_precision(
-            recipe.encoder.precision, resolve_device(recipe.encoder.device)
-        ),
+        "normalisation": [*encoder.normalisation],
+        "precision": encoder.precision,
     }
 
 
@@ -145,20 +164,32 @@ def open_case(recipe: Recipe, case: Case) -> Slide:
     return slide
 
 
+def _variants(recipe: Recipe) -> tuple[int | None, ...]:
+    return (None, *range(recipe.augment.copies)) if recipe.augment is not None else (None,)
+
+
+def _stores(
+    recipe: Recipe, case: Case, slide: Slide, encoder: EncoderFacts
+) -> tuple[Extracted, list[dict[str, Any]], list[Path]]:
+    """A case with its keys; what each of its stores depends on, and where it lies."""
+    facts = [feature_facts(recipe, case, slide, encoder, one) for one in _variants(recipe)]
+    keys = [content_key(one) for one in facts]
+    paths = [store_path(recipe.feature_folder, key) for key in keys]
+    return Extracted(case, keys[0], tuple(keys[1:])), facts, paths
+
+
 def _extract_one(
     recipe: Recipe,
     case: Case,
     encoder: Encoder,
+    known: EncoderFacts,
     progress: Callable[[Case, Progress], None] | None,
 ) -> Extracted:
     from napari_maskvit.explain import Explainer
 
-    variants = (None, *range(recipe.augment.copies)) if recipe.augment is not None else (None,)
+    variants = _variants(recipe)
     with open_case(recipe, case) as slide:
-        facts = [feature_facts(recipe, case, slide, encoder, variant) for variant in variants]
-        keys = [content_key(one) for one in facts]
-        found = Extracted(case, keys[0], tuple(keys[1:]))
-        paths = [store_path(recipe.feature_folder, key) for key in keys]
+        found, facts, paths = _stores(recipe, case, slide, known)
         if all(path.exists() for path in paths):
             return found
         mask = make_mask(case, recipe.data.mask_kind, slide)
