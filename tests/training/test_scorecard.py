@@ -17,6 +17,7 @@ from maskvit_training.recipe import load_recipe
 from maskvit_training.scorecard import score_slide
 from maskvit_training.scorecard.answer import Answer, label_of
 from maskvit_training.scorecard.backgrounds import KeptTokens, glass, noise, pen, with_background
+from maskvit_training.scorecard.cohort import MASKED, PLAIN, maskings
 from maskvit_training.scorecard.curves import curve
 from maskvit_training.scorecard.pointing import points_at, read_annotation
 from maskvit_training.scorecard.slide import EVERY_LEVEL, Subject
@@ -155,6 +156,36 @@ def test_painting_spares_what_a_masked_model_reads(subject: Subject, kind: str, 
     whole = [one.read_region(0.0, 0.0, width, height, spacing) for one in (subject.slide, painted)]
     changed = (whole[0] != whole[1]).any(2)
     assert changed.mean() > (0.05 if kind != "noise" else 0.3)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.4])
+def test_what_a_masked_model_reads_is_known_without_reading(
+    model_path: Path, subject: Subject, threshold: float
+):
+    model = load_model(model_path)
+    explainer = Explainer(
+        subject.slide, model, threshold=threshold, device="cpu", precision="float32"
+    )
+    level = explainer.explain(subject.mask).levels["patch"]
+    kept = np.zeros(level.shape, bool)
+    kept[level.rows, level.columns] = True
+    planned = KeptTokens.of(explainer.plan(subject.mask))
+    np.testing.assert_array_equal(planned.kept, kept)
+    assert planned.step == level.step
+
+
+@pytest.mark.parametrize(
+    ("sets", "masked_at", "plain_at"),
+    [
+        ((), LEVELS, ("slide",)),
+        (("evaluation.plain=[]",), LEVELS, ()),
+        (("masking.levels=[region]",), ("region",), ()),
+        (("masking.levels=[]",), LEVELS, ()),
+    ],
+)
+def test_plain_is_what_the_recipe_says(phantoms: Path, sets, masked_at, plain_at):
+    recipe = load_recipe(phantoms / "recipe.yaml", sets)
+    assert maskings(recipe) == {MASKED: masked_at, PLAIN: plain_at}
 
 
 def test_a_patch_left_out_is_a_patch_erased_from_the_mask(model_path: Path, subject: Subject):

@@ -13,7 +13,7 @@ from napari_maskvit.slide.repainted import repainted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.explain import LevelAttention
+    from napari_maskvit.explain.plan import Plan
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask
 
@@ -44,11 +44,17 @@ class KeptTokens:
     step: float
 
     @classmethod
-    def of(cls, level: LevelAttention) -> KeptTokens:
-        """Those of a masked explanation's patch level."""
-        kept = np.zeros(level.shape, bool)
-        kept[level.rows, level.columns] = True
-        return cls(kept, level.step)
+    def of(cls, plan: Plan) -> KeptTokens:
+        """Those that an explanation masked at every level reads; no pixel is read for it."""
+        kept = np.zeros(plan.lattice.shape("patch"), bool)
+        side = plan.lattice.patches_per_side * plan.lattice.tokens_per_side
+        for part in plan.parts:
+            tokens = part.token_kept & part.patch_kept[:, :, None, None]
+            corner = part.row * side, part.column * side
+            kept[corner[0] : corner[0] + side, corner[1] : corner[1] + side] = tokens.transpose(
+                0, 2, 1, 3
+            ).reshape(side, side)
+        return cls(kept, plan.lattice.step("patch"))
 
     def background(
         self, shape: tuple[int, int], left: int, top: int, downsample: float

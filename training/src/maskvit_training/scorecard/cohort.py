@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -60,8 +61,14 @@ class Scorecard:
 
 
 def maskings(recipe: Recipe) -> dict[str, tuple[str, ...]]:
-    """The two ways to look at a model: masked as in training (else at every level), and plain."""
-    return {MASKED: tuple(recipe.masking.levels) or EVERY_LEVEL, PLAIN: ()}
+    """The two ways to look at a model, as the levels that are masked.
+
+    Masked: as in training, else at every level. Plain: nowhere but at those levels of
+    `EvaluationRecipe.plain` that are masked in training too.
+    """
+    trained = recipe.masking.levels
+    stay = tuple(level for level in recipe.evaluation.plain if level in trained)
+    return {MASKED: tuple(trained) or EVERY_LEVEL, PLAIN: stay}
 
 
 def score_cohort(
@@ -172,6 +179,7 @@ def _score_case(
             if subject is None:
                 tell(f"Scorecard of {case.name}")
                 subject = _subject(recipe, case, other, stack)
+            started = time.perf_counter()
             score = score_slide(
                 model,
                 subject,
@@ -181,6 +189,7 @@ def _score_case(
                 precision=recipe.encoder.precision,
             )
             _write(path, score)
+            tell(f"  {name}: {time.perf_counter() - started:.0f} s")
             yield name, score
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_maskvit.tissue import TissueMask
 
 BACKGROUNDS = (NOISE, PEN, GLASS)
+KEPT_BYTES = 1 << 30
 EVERY_LEVEL = ("patch", "region", "slide")
 
 
@@ -102,26 +103,32 @@ def score_slide(
     """
     from napari_maskvit.explain import Explainer
 
-    def explainer(slide: Slide, levels: Sequence[str] = masking) -> Explainer:
+    def explainer(
+        slide: Slide, levels: Sequence[str] = masking, cache_bytes: int = KEPT_BYTES
+    ) -> Explainer:
         return Explainer(
-            slide, model, masking=levels, threshold=threshold, device=device, precision=precision
+            slide,
+            model,
+            masking=levels,
+            threshold=threshold,
+            device=device,
+            precision=precision,
+            cache_bytes=cache_bytes,
         )
 
     own = explainer(subject.slide)
     explanation = own.explain(subject.mask)
-    masked = explanation
-    if set(masking) != set(EVERY_LEVEL):
-        masked = explainer(subject.slide, EVERY_LEVEL).explain(subject.mask)
     numbers = {
         f"attention on background, {level} level": mass
         for level, mass in explanation.statistics.background_mass.items()
     }
-    tokens = KeptTokens.of(masked.levels["patch"])
+    tokens = KeptTokens.of(explainer(subject.slide, EVERY_LEVEL).plan(subject.mask))
     for name, fill in _fills(subject).items():
         if fill is None:
             continue
-        painted = with_background(subject.slide, tokens, fill)
-        numbers |= _changes(name, explanation, explainer(painted).explain(subject.mask))
+        # Asked once, so that nothing is worth keeping.
+        painted = explainer(with_background(subject.slide, tokens, fill), cache_bytes=0)
+        numbers |= _changes(name, explanation, painted.explain(subject.mask))
     faithful, found = _faithful(own, subject, explanation)
     return SlideScore(numbers | faithful, found)
 
