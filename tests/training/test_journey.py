@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from maskvit_training.cli import app
@@ -76,6 +78,53 @@ def test_the_bundle_predicts_in_the_plugin_what_was_evaluated(journey: Path):
             prediction = explainer.explain(mask).prediction
         assert prediction.value == pytest.approx(row.value, abs=1e-4)
         assert prediction.label == str(row.grade)
+
+
+@pytest.fixture
+def viewer(qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A real window, without the panel, and without a person's settings and unsaved work."""
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    napari = pytest.importorskip("napari", reason="napari is not installed")
+    monkeypatch.setattr("napari_maskvit.viewer.reader.show_panel_soon", lambda: None)
+    viewer = napari.Viewer(show=True)
+    yield viewer
+    viewer.close()
+    from superqt.utils import GeneratorWorker
+
+    GeneratorWorker.await_workers(20_000)
+
+
+@pytest.mark.window
+def test_the_bundle_opens_in_the_viewer(journey: Path, viewer: Any, qtbot: Any):
+    """What evaluate wrote of a slide is what a person sees who runs the exported bundle on it."""
+    import pandas as pd
+
+    from napari_maskvit.viewer.session import Session
+
+    def settle() -> None:
+        qtbot.wait(400)  # what is debounced starts first
+        qtbot.waitUntil(lambda: session.jobs.is_idle, timeout=120_000)
+
+    row = next(pd.read_csv(journey / "run/fold-1/predictions.csv").itertuples())
+    session = Session.of(viewer)
+    said: list[object] = []
+    session.failed.connect(said.append)
+    session.open(journey / row.unit)
+    session.load_mask(journey / "mask.tif")
+    session.use_model(journey / "bundle")
+    session.configure(device="cpu", precision="float32")
+    settle()
+    session.run()
+    settle()
+    assert said == []
+    assert session.explanation.complete
+    assert session.model.config.title == "Redness"
+    assert session.explanation.prediction.value == pytest.approx(row.value, abs=1e-4)
+    assert session.explanation.prediction.label == str(row.grade)
+    masses = session.explanation.statistics.background_mass
+    assert masses == {"patch": 0.0, "region": 0.0, "slide": 0.0}
+    assert "attention: patch" in viewer.layers
 
 
 @pytest.mark.parametrize(
