@@ -10,8 +10,9 @@ import pytest
 from maskvit_training.cli import app
 from maskvit_training.cohort import read_cohort
 from maskvit_training.errors import CohortError
-from maskvit_training.patches import PatchTable, read_patches, write_slides
+from maskvit_training.patches import PatchTable, read_patches
 from maskvit_training.recipe import make_recipe
+from maskvit_training.stitching import write_slides
 from PIL import Image
 from typer.testing import CliRunner
 

@@ -58,7 +58,8 @@ def patches(
     fewest: Annotated[int, typer.Option(min=1, help="Leave slides of fewer patches out.")] = 1,
 ) -> None:
     """Put a folder of patches (SICAPv2 and its like) together into slides with a cohort table."""
-    from maskvit_training.patches import PatchTable, read_patches, write_slides
+    from maskvit_training.patches import PatchTable, read_patches
+    from maskvit_training.stitching import write_slides
 
     columns = PatchTable(spacing, position_spacing, label=label, patient=patient)
     pieces = read_patches(table, columns)
