@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskvit_training.concordance import concordance_index
-from maskvit_training.metrics import Predictions, confusion, estimate, metrics_of, reliability
+from maskvit_training.metrics import (
+    Predictions,
+    bootstrapped,
+    confusion,
+    estimate,
+    metrics_of,
+    reliability,
+)
 from maskvit_training.recipe import EvaluationRecipe
+from maskvit_training.report import percent_interval
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 
@@ -51,6 +59,16 @@ def test_intervals_hold_the_value_and_narrow_with_more_patients():
     assert few.low <= few.value <= few.high
     assert many.high - many.low < few.high - few.low
     assert few == estimate(predictions(count=40), recipe, 0)["quadratic weighted kappa"]
+
+
+def test_a_single_patient_has_no_interval():
+    values = np.array([0.2, 0.4, np.nan])
+    one = bootstrapped(values, ("p", "p", "q"), 50, 0.95, 0)
+    assert one.value == pytest.approx(0.3)
+    assert np.isnan([one.low, one.high]).all()
+    assert percent_interval(one) == "0.300"
+    two = bootstrapped(values, ("p", "q", "q"), 50, 0.95, 0)
+    assert (two.low, two.high) == (0.2, 0.4)
 
 
 def test_counts_add_up():

@@ -137,13 +137,18 @@ def bootstrapped(
     confidence: float,
     seed: int,
 ) -> Estimate:
-    """Mean of a number over slides (nan left out) with its percentile bootstrap interval."""
+    """Mean of a number over slides (nan left out) with its percentile bootstrap interval.
+
+    A single patient can be drawn in one way only, which says nothing of how sure the mean is: nan.
+    """
     rng = np.random.default_rng(seed)
     known = np.isfinite(values)
     if not known.any():
         return Estimate(float("nan"), float("nan"), float("nan"))
     values, patients = values[known], tuple(np.array(patients)[known])
     groups = _groups(patients)
+    if len(groups) < 2:
+        return Estimate(float(values.mean()), float("nan"), float("nan"))
     draws = [
         float(values[np.concatenate([groups[one] for one in chosen])].mean())
         for chosen in rng.integers(len(groups), size=(bootstraps, len(groups)))

@@ -21,9 +21,11 @@ from maskvit_training.scorecard.plots import draw_scorecard
 TEMPLATES = Path(__file__).parent / "templates"
 
 SCORECARD_NOTE = (
-    "Masked: the same weights with background masked; plain: without. Attention on background is a "
-    "share. Change of the answer is in its own units (grades, probability of the class, or risk), "
-    "change of attention a total variation from 0 to 1, both after all that a masked model does "
+    "No interval where a number is known of one patient alone. Masked: the same weights with "
+    "background masked; plain: without, but that regions without any tissue take no part (unless "
+    "evaluation.plain says otherwise). Attention on background is a share. Change of the answer "
+    "is in its own units (grades, probability of the class, or risk), change of attention a total "
+    "variation from 0 to 1, both after all that a masked model does "
     "not read was painted over. Deletion and insertion: mean distance from the whole slide's "
     "answer as patches are left out, or come alone, in that order; more is better for deletion, "
     "less for insertion. Pointing: over tissue only."
@@ -142,10 +144,11 @@ def percent_interval(one: Estimate) -> str:
     """`0.71 (0.55 to 0.83)`; a dash where it is not defined."""
     if math.isnan(one.value):
         return "–"
+    spread = {one.low, one.high}
+    if one.value == 0 and (spread == {0} or math.isnan(one.low)):
+        return "0"  # exactly, and on every slide
     if math.isnan(one.low):
         return f"{one.value:.3f}"
-    if one.value == one.low == one.high == 0:
-        return "0"  # exactly, and on every slide
     return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 

@@ -47,6 +47,7 @@ def _draw_bars(
     path: Path, start: str, title: str, summary: Mapping[str, Mapping[str, Estimate]]
 ) -> bool:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = [
         name
@@ -84,6 +85,7 @@ def _draw_bars(
                 axes.annotate(" 0", (0, place), va="center", fontsize=8)
     axes.set(yticks=places, yticklabels=[name.removeprefix(start) for name in names], xlabel=title)
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     if "AUC" in title:
         axes.set_xlim(0, 1)
         axes.axvline(0.5, color=GREY, linewidth=1, linestyle="--")
