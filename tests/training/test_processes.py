@@ -103,26 +103,69 @@ def alone(start, colour_cohort: Path, features: Path, tmp_path_factory) -> Path:
     return output
 
 
-def test_two_processes_have_the_losses_of_one(colour_cohort: Path, features, alone, tmp_path):
-    """By Lightning's own launcher, on the CPU; six units, so that no step is short of one."""
-    output = with_features(features, tmp_path / "run")
+@pytest.fixture(scope="module")
+def quick_start(tmp_path_factory) -> dict[str, str]:
+    """An environment whose later processes find compiled what the first one imported."""
+    return os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")),
+    }
+
+
+def require_losses_of_one(
+    cohort: Path, environment: dict[str, str], alone: Path, both: Path, **sets: object
+) -> None:
+    """Train on two processes, by Lightning's own launcher, and compare the losses."""
     two = {"trainer__devices": 2, "trainer__strategy": "ddp", "optimiser__accumulate": 1}
-    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     result = subprocess.run(
-        fit(colour_cohort, output, **two),
-        env=os.environ | threads,
+        fit(cohort, both, **sets, **two),
+        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("Fold 1") == 1
-    one, both = history(alone), history(output)
-    assert list(one["epoch"]) == list(both["epoch"]) == [0, 1, 2]
+    one, two_of_them = history(alone), history(both)
+    assert list(one["epoch"]) == list(two_of_them["epoch"]) == [0, 1, 2]
     assert one["train_loss"].nunique() == 3
     for name in ("train_loss", "tune_loss"):
         # Gradients are added up in another order: the same to rounding.
-        pd.testing.assert_series_equal(both[name], one[name], rtol=1e-4)
+        pd.testing.assert_series_equal(two_of_them[name], one[name], rtol=1e-4)
+
+
+def test_two_processes_have_the_losses_of_one(
+    colour_cohort: Path, quick_start, features, alone, tmp_path
+):
+    """On the CPU; six units, so that no step is short of one."""
+    output = with_features(features, tmp_path / "run")
+    require_losses_of_one(colour_cohort, quick_start, alone, output)
+
+
+def test_so_they_have_where_the_slide_transformer_alone_is_trained(
+    start, colour_cohort: Path, quick_start, features: Path, alone: Path, tmp_path: Path
+):
+    bundle = tmp_path / "bundle"
+    finish(start(command(colour_cohort, alone, "export", str(bundle), "--fold", "1")))
+    upper = {"encoder__model": bundle, "model__train": "global"}
+    outputs = [with_features(features, tmp_path / name) for name in ("one", "two")]
+    finish(start(fit(colour_cohort, outputs[0], **upper, optimiser__accumulate=2)))
+    require_losses_of_one(colour_cohort, quick_start, *outputs, **upper)
+
+
+def test_so_they_have_where_all_is_trained_from_pixels(
+    start, colour_cohort: Path, quick_start, tmp_path: Path
+):
+    whole = {
+        "model__train": "end",
+        "finetune": "{patches: 6, batch: 4, learning_rate: 0.0001}",
+    }
+    finish(start(command(colour_cohort, tmp_path / "one", "features", **whole)))
+    both = with_features(tmp_path / "one", tmp_path / "two")
+    finish(start(fit(colour_cohort, tmp_path / "one", **whole, optimiser__accumulate=2)))
+    require_losses_of_one(colour_cohort, quick_start, tmp_path / "one", both, **whole)
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(
