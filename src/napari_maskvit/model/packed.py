@@ -23,6 +23,7 @@ TOKEN_BUDGET = 2048
 """Kept tokens a batch that two CPU cores run fastest; more overflows their cache."""
 
 _ROWS_AT_ONCE = 512
+_ROWS_APART = 64
 
 
 @dataclass(frozen=True)
@@ -137,16 +138,39 @@ class Packing:
         ]
 
     def join(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """Prefix [P, D] and tokens [T, D] -> rows [S, D]."""
-        rows = tokens.new_empty(self.rows, tokens.shape[1])
+        """Prefix [P, D] and tokens [T, D] -> rows [S, D], and some of zeros (see `even`)."""
+        space = even(self.rows, tokens)
+        rows = tokens.new_empty(space, tokens.shape[1])
         rows[self.prefix_rows] = prefix.to(tokens.dtype).repeat(self.sequences, 1)
         rows[self.token_rows] = tokens
+        rows[self.rows :] = 0
         return rows
 
-    def parts(self) -> Iterator[slice]:
-        """Stretches of rows small enough for what they widen to to stay in a CPU's cache."""
-        step = _ROWS_AT_ONCE if self.device.type == "cpu" else self.rows
-        return (slice(start, start + step) for start in range(0, self.rows, step))
+
+def even(count: int, like: Tensor) -> int:
+    """So many rows, or some more where every new number of rows would cost memory for good.
+
+    On a CPU, bfloat16 products run through oneDNN, which makes a kernel for each number of rows it
+    meets, and keeps it.
+    """
+    if like.dtype is torch.bfloat16 and like.device.type == "cpu":
+        return -(-count // _ROWS_APART) * _ROWS_APART
+    return count
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`torch.nn.functional.linear` of [S, D], computed for an `even` number of rows."""
+    return F.linear(_evened(x), weight, bias)[: len(x)]
+
+
+def _evened(x: Tensor) -> Tensor:
+    return F.pad(x, (0, 0, 0, even(len(x), x) - len(x)))
+
+
+def _parts(rows: Tensor) -> Iterator[slice]:
+    """Stretches of rows small enough for what they widen to to stay in a CPU's cache."""
+    step = _ROWS_AT_ONCE if rows.device.type == "cpu" else max(1, len(rows))
+    return (slice(start, start + step) for start in range(0, len(rows), step))
 
 
 def encode_packed(
@@ -164,7 +188,7 @@ def encode_packed(
     norm
         The norm after the last block.
     rows
-        [S, D], overwritten.
+        [S, D] as `Packing.join` laid them, overwritten.
     packing
         Where each sequence lies in `rows`.
 
@@ -175,8 +199,9 @@ def encode_packed(
     """
     *inner, last = blocks
     width = last.attn.qkv.out_features
-    qkv = rows.new_empty(packing.rows, width)
-    mixed = rows.new_empty(packing.rows, width // 3)
+    qkv = rows.new_empty(len(rows), width)
+    mixed = rows.new_empty(len(rows), width // 3)
+    mixed[packing.rows :] = 0
     for block in inner:
         _run_block(block, rows, packing, qkv, mixed)
     return _run_last_block(last, norm, rows, packing)
@@ -184,7 +209,7 @@ def encode_packed(
 
 def _run_block(block: Any, rows: Tensor, packing: Packing, qkv: Tensor, mixed: Tensor) -> None:
     attn = block.attn
-    for part in packing.parts():
+    for part in _parts(rows):
         _linear_into(qkv[part], block.norm1(rows[part]), attn.qkv)
     for group in packing.groups:
         split = group.take(qkv).unflatten(2, (3, attn.num_heads, -1))
@@ -193,7 +218,7 @@ def _run_block(block: Any, rows: Tensor, packing: Packing, qkv: Tensor, mixed: T
             attn.q_norm(q), attn.k_norm(k), v, attn_mask=group.key_mask, scale=attn.scale
         )
         group.put(mixed, attended.transpose(1, 2).flatten(2))
-    for part in packing.parts():
+    for part in _parts(rows):
         _finish_block(block, rows[part], mixed[part])
 
 
@@ -225,13 +250,13 @@ def _run_last_block(block: Any, norm: nn.Module, rows: Tensor, packing: Packing)
     attn = block.attn
     dim = attn.qkv.out_features // 3
     bias = attn.qkv.bias
-    keys_values = rows.new_empty(packing.rows, 2 * dim)
-    for part in packing.parts():
+    keys_values = rows.new_empty(len(rows), 2 * dim)
+    for part in _parts(rows):
         keys_values[part] = F.linear(
             block.norm1(rows[part]), attn.qkv.weight[dim:], None if bias is None else bias[dim:]
         )
     first = rows[packing.first_rows]
-    query = F.linear(
+    query = linear(
         block.norm1(first), attn.qkv.weight[:dim], None if bias is None else bias[:dim]
     )
     query = attn.q_norm(query.unflatten(1, (attn.num_heads, -1))).float() * attn.scale
@@ -245,5 +270,6 @@ def _run_last_block(block: Any, norm: nn.Module, rows: Tensor, packing: Packing)
         weights = scores.softmax(-1)
         mixed[group.sequences] = torch.einsum("bhl,blhd->bhd", weights, v.float()).flatten(1)
         group.put(attention, weights.transpose(1, 2))
-    _finish_block(block, first, mixed.to(rows.dtype))
-    return Encoded(norm(first).float(), attention[packing.token_rows])
+    first = _evened(first)
+    _finish_block(block, first, _evened(mixed.to(rows.dtype)))
+    return Encoded(norm(first[: packing.sequences]).float(), attention[packing.token_rows])

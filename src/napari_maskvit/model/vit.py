@@ -10,10 +10,9 @@ import torch
 from timm.layers import Attention, GluMlp, Mlp, PatchEmbed, SwiGLU, resample_abs_pos_embed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from napari_maskvit.errors import ModelError
-from napari_maskvit.model.packed import Encoded, Packing, encode_packed
+from napari_maskvit.model.packed import Encoded, Packing, encode_packed, linear
 
 _METHODS = ("forward_features", "_pos_embed", "pool")
 
@@ -129,7 +128,7 @@ def encode_tokens(
     grid
         Rows and columns of tokens.
     """
-    tokens = vit.patch_embed.norm(F.linear(pixels, weight, vit.patch_embed.proj.bias))
+    tokens = vit.patch_embed.norm(linear(pixels, weight, vit.patch_embed.proj.bias))
     prefix = torch.cat([one for one in (vit.cls_token, vit.reg_token) if one is not None], 1)[0]
     if vit.pos_embed is not None:
         positioned = 0 if vit.no_embed_class else vit.num_prefix_tokens

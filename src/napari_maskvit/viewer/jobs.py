@@ -55,12 +55,11 @@ class Job:
 
     def start(self) -> None:
         """Start in a thread of Qt's pool."""
-        from napari.qt.threading import create_worker
+        # napari's own create_worker lists every worker for good, with all that it holds.
+        from superqt.utils import create_worker
 
         _wait_at_exit()
-        self._worker = create_worker(
-            self._guarded, _start_thread=False, _progress=False, _ignore_errors=True
-        )
+        self._worker = create_worker(self._guarded, _start_thread=False, _ignore_errors=True)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._returned)
         self._worker.errored.connect(self._failed)
