@@ -20,7 +20,7 @@ def background(
         Path, typer.Argument(help="Where everything goes; started again, it goes on.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Models of each kind.")] = 5,
-    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 160,
+    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 120,
     tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 40,
     test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 60,
     epochs: Annotated[int, typer.Option(min=1)] = 20,
@@ -51,6 +51,8 @@ def learning(
     from maskvit_training.experiment.phantoms import Design
 
     # Closer than for the background experiment, where every slide is read four times.
-    finer = Design(width=896, height=448, spacing=1.0, core_width=320.0, blocks=5, patch_px=224)
+    finer = Design(
+        width=896, height=448, spacing=1.0, core_width=320.0, blocks=5, patch_px=224, seed=0
+    )
     design = replace(finer, train=train, tune=tune, test=test)
     run_learning(folder.resolve(), design, seeds, epochs, console.print)

@@ -9,7 +9,7 @@ from torch import nn
 from napari_maskvit.model import Model, ModelConfig, load_model, save_bundle
 
 
-def quick_encoder(path: Path, spacing: float, blocks: int) -> Path:
+def quick_encoder(path: Path, spacing: float, blocks: int, patch_px: int) -> Path:
     """Write the first blocks of the bundled model's patch transformer as a bundle of its own.
 
     Parameters
@@ -20,6 +20,8 @@ def quick_encoder(path: Path, spacing: float, blocks: int) -> Path:
         µm per pixel at which it reads slides.
     blocks
         How many blocks, followed by the final norm.
+    patch_px
+        Side of its patches; position embeddings are resized where the bundled one has others.
 
     Returns
     -------
@@ -39,7 +41,8 @@ def quick_encoder(path: Path, spacing: float, blocks: int) -> Path:
             **facts["patch"],
             "options": {**facts["patch"]["options"], "depth": blocks},
         },
-        "region_px": 2 * base.config.patch_px,
+        "patch_px": patch_px,
+        "region_px": 2 * patch_px,
         "frozen": ("patch",),
         "metrics": {},
         "weights_sha256": None,
@@ -49,5 +52,7 @@ def quick_encoder(path: Path, spacing: float, blocks: int) -> Path:
     whole = patch.vit.blocks
     assert isinstance(whole, nn.Sequential)
     patch.vit.blocks = whole[:blocks]
+    if patch_px != base.config.patch_px:
+        patch.vit.set_input_size(img_size=(patch_px, patch_px))
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_bundle(Model(ModelConfig.model_validate(facts), base.card, "", patch), path)

@@ -10,20 +10,25 @@ from pathlib import Path
 import numpy as np
 
 from maskvit_training.cohort import read_cohort
-from maskvit_training.experiment.background import (
-    MASKINGS,
-    colour_probe,
-    extract_all,
-    recipe_tree,
-)
+from maskvit_training.experiment.arm import extract_all, recipe_tree
 from maskvit_training.experiment.encoder import quick_encoder
 from maskvit_training.experiment.phantoms import FREE, Design, write_cohorts
+from maskvit_training.experiment.probe import colour_probe
 from maskvit_training.fit import fit_fold
 from maskvit_training.metrics import metrics_of
 from maskvit_training.network import load_encoder
 from maskvit_training.predictions import read_predictions
 from maskvit_training.recipe import make_recipe
 from maskvit_training.splits import assign_folds, make_folds
+
+OPTIMISER = {
+    "learning_rate": 3e-4,
+    "accumulate": 2,
+    "step_epochs": 8,
+    "patience": None,
+    "keep": "last",
+}
+"""With 64 pieces, and too few others to choose by."""
 
 
 def run_learning(
@@ -46,9 +51,9 @@ def run_learning(
     table = write_cohorts(folder / "slides", design, kinds=(FREE,))[FREE]
     probe = colour_probe(table)
     tell(f"Kappa of a linear probe on mean colour: {probe:.2f}")
-    tree = recipe_tree(design, FREE, "masked", MASKINGS["masked"], table)
-    tree["optimiser"]["epochs"] = epochs
-    bundle = quick_encoder(folder / "encoder", design.spacing, design.blocks)
+    tree = recipe_tree(design, FREE, "masked", table)
+    tree["optimiser"] = OPTIMISER | {"epochs": epochs}
+    bundle = quick_encoder(folder / "encoder", design.spacing, design.blocks, design.patch_px)
     tree["encoder"]["model"] = str(bundle)
     base = make_recipe(tree, folder)
     encoder = load_encoder(base)
