@@ -55,9 +55,13 @@ def unlabelled(colour_cohort: Path, tmp_path_factory) -> Path:
 def test_the_loss_falls_and_a_bundle_comes_out(unlabelled: Path, encoder_bundle, level, epochs):
     assert "Bundle:" in run(words(unlabelled, level, epochs))
     folder = unlabelled.parent / f"run-{level}/pretraining"
-    losses = json.loads((folder / "done.json").read_text())["loss"]
-    assert len(losses) == epochs
+    told = json.loads((folder / "done.json").read_text())
+    losses, distances = told["loss"], told["distance"]
+    assert len(losses) == len(distances) == epochs
     assert losses[-1] < losses[0] - 0.05, losses
+    # What is left of the loss is the teacher's own entropy.
+    assert all(0 < far < loss for far, loss in zip(distances, losses, strict=True))
+    assert distances[-1] < distances[0], distances
     model = load_model(folder / "bundle")
     start = load_model(encoder_bundle)
     assert model.levels == (("patch",) if level == "patch" else ("patch", "region"))

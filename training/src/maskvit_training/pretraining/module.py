@@ -125,6 +125,7 @@ class DinoModule(lightning.LightningModule):
             for _ in range(FIRST_CENTRING):
                 self.loss.update_center(torch.stack(teacher))
         student = [self.student_head(self.student(*view)) for view in views]
+        entropy = self._entropy(torch.stack(teacher))
         loss: Tensor = self.loss(teacher, student, epoch=self.current_epoch)
         if not torch.isfinite(loss):
             raise TrainingError(
@@ -132,8 +133,20 @@ class DinoModule(lightning.LightningModule):
                 "astray. Lower pretrain.learning_rate; the last good epoch is kept."
             )
         batch = len(views[0][0])
-        self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=batch, sync_dist=True)
+        for name, value in (("train_loss", loss), ("train_distance", loss.detach() - entropy)):
+            self.log(name, value, on_epoch=True, on_step=False, batch_size=batch, sync_dist=True)
         return loss
+
+    def _entropy(self, teacher: Tensor) -> Tensor:
+        """Of what the teacher says, mean over views; before the loss moves the centre.
+
+        The loss is this plus how far the student is from the teacher. It rises where the teacher
+        comes to tell more apart, though the student learns; the distance alone does not.
+        """
+        schedule = self.loss.teacher_temp_schedule
+        temperature = schedule[min(self.current_epoch, len(schedule) - 1)].to(teacher)
+        said = ((teacher - self.loss.center) / temperature).log_softmax(-1)
+        return -(said.exp() * said).sum(-1).mean()
 
     def on_after_backward(self) -> None:
         """The last layer of the head stands still at first (Caron et al.)."""
@@ -148,9 +161,10 @@ class DinoModule(lightning.LightningModule):
         update_momentum(self.student_head, self.teacher_head, momentum)
 
     def on_train_epoch_end(self) -> None:
-        """Keep the epoch's loss in the checkpoint, where a restart finds it."""
-        loss = float(self.trainer.callback_metrics["train_loss"])
-        self.history.append({"epoch": float(self.current_epoch), "train_loss": loss})
+        """Keep the epoch's numbers in the checkpoint, where a restart finds them."""
+        known = self.trainer.callback_metrics
+        numbers = {name: float(known[name]) for name in ("train_loss", "train_distance")}
+        self.history.append({"epoch": float(self.current_epoch), **numbers})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put history and key into a checkpoint."""

@@ -90,8 +90,12 @@ def pretrain(
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         save_bundle(_model(recipe, settings, encoder, module), folder / BUNDLE)
-        losses = [one["train_loss"] for one in module.history]
-        mark_done(folder, {"digest": digest, "loss": losses})
+        # A run that an earlier version began knows its losses alone.
+        told = {
+            name: [one.get(f"train_{name}") for one in module.history]
+            for name in ("loss", "distance")
+        }
+        mark_done(folder, {"digest": digest, **told})
     return folder / BUNDLE
 
 
