@@ -63,6 +63,7 @@ def slide_layer_data(slide: Slide) -> tuple[Any, dict[str, Any], str]:
         "name": slide.name,
         "rgb": True,
         "multiscale": True,
+        "cache": False,  # decoded tiles are kept below, within a bound
         "metadata": {TAG: source, "slide": slide},
         **geometry(1.0, slide.spacing),
     }
