@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain import LevelAttention
 from napari_maskvit.explain import normalise as normalise_module
+from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import factorised_heatmap, level_heatmap
 from napari_maskvit.explain.normalise import normalise
 
@@ -117,6 +118,41 @@ def test_background_is_transparent_and_kept_values_are_not() -> None:
     assert (rgba[..., 3] == np.where(kept, 255, 0)).all()
     assert (rgba[~kept] == 0).all()
     assert heatmap.spacing == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("name", ["region", "slide"])
+def test_coarser_levels_lie_on_kept_tokens_alone(name: str) -> None:
+    levels = hierarchy(4)
+    levels["patch"] = some = level("patch", (16, 24), 4)
+    heatmap = level_heatmap(levels[name], 0.5, ground=Ground.of(levels))
+    own = level_heatmap(levels[name], 0.5)
+    assert heatmap.array.shape == some.shape
+    assert (heatmap.step, heatmap.spacing) == (some.step, some.step * 0.5)
+    assert heatmap.limits == own.limits
+    side = round(own.step / some.step)
+    expected = np.kron(own.array, np.ones((side, side)))
+    kept = np.isfinite(level_heatmap(some, 0.5).array)
+    np.testing.assert_array_equal(np.isfinite(heatmap.array), kept)
+    np.testing.assert_allclose(heatmap.array[kept], expected[kept])
+
+
+def test_a_position_without_a_finer_one_is_shown_whole_and_nothing_past_the_slide() -> None:
+    levels = hierarchy(4)
+    every = levels["patch"]
+    kept = ~((every.rows < 4) & (every.columns < 4))  # the first patch holds no token
+    levels["patch"] = LevelAttention(
+        "patch", every.rows[kept], every.columns[kept], every.values[kept],
+        every.coverage[kept], every.shape, every.step, every.window,
+    )  # fmt: skip
+    ground = Ground.of(levels, (15 * 16 - 3, 24 * 16))
+    region = level_heatmap(levels["region"], 0.5, ground=ground)
+    assert np.isfinite(region.array[:15]).all()
+    assert np.isnan(region.array[15:]).all()
+    own = level_heatmap(levels["region"], 0.5)
+    assert (region.array[:4, :4] == own.array[0, 0]).all()
+    patch = level_heatmap(levels["patch"], 0.5, ground=ground)
+    assert np.isnan(patch.array[:4, :4]).all()
+    assert np.isnan(patch.array[15:]).all()
 
 
 @settings(max_examples=60, deadline=None)

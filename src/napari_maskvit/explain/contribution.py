@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.leaving_out import patches_left_out, regions_left_out
 from napari_maskvit.explain.progress import Share
 from napari_maskvit.explain.signed import SignedHeatmap, symmetric_limits
@@ -53,6 +54,8 @@ class Contribution:
         Of the whole slide.
     score
         Its score, and ``score_name`` what that is; see `score_of`.
+    ground
+        The tokens that were looked at, on which it is shown.
     """
 
     left_out: str
@@ -65,15 +68,16 @@ class Contribution:
     prediction: Prediction
     score: float
     score_name: str
+    ground: Ground
 
     def heatmap(self) -> SignedHeatmap:
         """A picture with limits symmetric about 0; NaN where there was nothing to leave out."""
         picture = np.full(self.shape, np.nan, np.float32)
         picture[self.rows, self.columns] = self.values
         return SignedHeatmap(
-            array=picture,
-            step=self.step,
-            spacing=self.step * self.slide_spacing,
+            array=self.ground.lay(picture, self.step),
+            step=self.ground.step,
+            spacing=self.ground.step * self.slide_spacing,
             level="contribution",
             head="mean",
             normalisation="contribution",
@@ -148,7 +152,8 @@ def contribution_steps(
             run = end.value
             break
         yield Share(step.done, 2 * step.total)
-    prediction = run.explanation(complete=True).prediction
+    explanation = run.explanation(complete=True)
+    prediction = explanation.prediction
     if prediction is None:
         raise ExplainError(
             "There is no tissue under the mask, so there is no prediction to take apart. Find "
@@ -182,6 +187,7 @@ def contribution_steps(
         prediction=prediction,
         score=score,
         score_name=score_name(prediction),
+        ground=Ground.of(explanation.levels, explanation.slide_shape),
     )
 
 

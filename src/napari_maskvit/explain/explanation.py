@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.attention import Head, LevelAttention, usable_head
+from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import (
     FACTORISED,
     Heatmap,
@@ -130,6 +131,9 @@ class Explanation:
     ) -> Heatmap:
         """A level, or "factorised", normalised for showing.
 
+        Every level lies on the lattice of the finest, on what was looked at alone: a patch that is
+        half glass is half transparent at the region level, too.
+
         Parameters
         ----------
         level
@@ -160,8 +164,17 @@ class Explanation:
                 scope=scope,
                 gamma=gamma,
                 combine=combine,
+                slide_shape=self.slide_shape,
             )
-        return level_heatmap(self._level(level), self.slide_spacing, head, normalisation, scope)
+        chosen = self._level(level)
+        return level_heatmap(
+            chosen,
+            self.slide_spacing,
+            head,
+            normalisation,
+            scope,
+            Ground.of(self.levels, self.slide_shape),
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write a Zarr store, whole or not at all; an older explanation there is replaced.

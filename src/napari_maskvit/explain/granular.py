@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import Heatmap, colour_limits
 from napari_maskvit.explain.normalise import normalise
 from napari_maskvit.explain.plan import make_plan
@@ -61,6 +62,8 @@ class Granular:
         Shift (rows, columns) in these pixels, and raw attention on that grid.
     grids
         How many copies there are when all are done.
+    ground
+        The tokens of the plain grid, on which a coarser level is shown; None while it is not done.
     """
 
     level: str
@@ -68,6 +71,7 @@ class Granular:
     cell_px: int
     copies: tuple[tuple[tuple[int, int], LevelAttention], ...]
     grids: int
+    ground: Ground | None = None
 
     @property
     def complete(self) -> bool:
@@ -91,7 +95,7 @@ class Granular:
         """Each cell the mean of what covers it; parameters as `Explanation.heatmap` takes them.
 
         Every copy is normalised for itself. A cell is background where no copy keeps what covers
-        it.
+        it; at the region level, where the plain grid holds no token.
 
         Raises
         ------
@@ -108,10 +112,12 @@ class Granular:
             count += seen
         with np.errstate(invalid="ignore"):
             mean: NDArray[np.float32] = np.divide(total, count, dtype=np.float32)
+        ground = self.ground
+        step = self.step if ground is None else ground.step
         return GranularHeatmap(
-            array=mean,
-            step=self.step,
-            spacing=self.cell_px * self.lattice.spacing,
+            array=mean if ground is None else ground.picture(ground.sample(mean, self.step)),
+            step=step,
+            spacing=step * self.lattice.slide_spacing,
             level=self.level,
             head=head,
             normalisation=normalisation,
@@ -192,9 +198,10 @@ def granular_steps(
     shifts = [(down, right) for down in moves for right in moves]
     cell = math.gcd(_cell_px(lattice, level), *moves)
     copies: list[tuple[tuple[int, int], LevelAttention]] = []
+    ground: Ground | None = None
 
     def snapshot() -> Granular:
-        return Granular(level, lattice, cell, tuple(copies), len(shifts))
+        return Granular(level, lattice, cell, tuple(copies), len(shifts), ground)
 
     explainer.shifted_cache.begin()
     for shift in shifts:
@@ -202,7 +209,12 @@ def granular_steps(
         for step in running:
             share = (len(copies) + step.done / max(step.total, 1)) / len(shifts)
             yield GranularProgress(share, len(copies), len(shifts), snapshot)
-        copies.append((shift, run.patch_level() if level == "patch" else run.region_level()))
+        if level == "patch":
+            copies.append((shift, run.patch_level()))
+        else:
+            # The plain grid comes first: its tokens say where there is tissue.
+            ground = ground or Ground(run.patch_level(), lattice.slide_shape)
+            copies.append((shift, run.region_level()))
         yield GranularProgress(len(copies) / len(shifts), len(copies), len(shifts), snapshot)
     return snapshot()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.attention import usable_head
+from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.normalise import check, normalise
 
 if TYPE_CHECKING:
@@ -133,13 +134,31 @@ def level_heatmap(
     head: Head = "mean",
     normalisation: str = "rank",
     scope: str = "slide",
+    ground: Ground | None = None,
 ) -> Heatmap:
-    """The heatmap of one level; parameters as in `normalise`."""
+    """The heatmap of one level.
+
+    Parameters
+    ----------
+    attention
+        The level.
+    slide_spacing
+        µm a level-0 pixel.
+    head, normalisation, scope
+        As in `normalise`; compared are the level's own positions, whatever they are shown on.
+    ground
+        What the picture lies on; None: the level's own lattice.
+    """
     values = normalise(attention, head, normalisation, scope)
+    ground = ground or Ground(attention)
+    if attention is ground.finest:
+        array = ground.picture(values)
+    else:
+        array = ground.lay(attention.raster(values, np.nan), attention.step)
     return Heatmap(
-        array=attention.raster(values, np.nan),
-        step=attention.step,
-        spacing=attention.step * slide_spacing,
+        array=array,
+        step=ground.step,
+        spacing=ground.step * slide_spacing,
         level=attention.level,
         head=head,
         normalisation=normalisation,
@@ -158,13 +177,17 @@ def factorised_heatmap(
     scope: str = "slide",
     gamma: float = 0.5,
     combine: str = "average",
+    slide_shape: tuple[int, int] | None = None,
+    finer: Mapping[str, Heatmap] | None = None,
 ) -> Heatmap:
     """All levels in one picture, on the lattice of the finest.
 
     With w_l = 1 - gamma for frozen (task-agnostic) levels and gamma for tuned ones, "average" is
     the weighted mean of the normalised levels and "multiply" the product of their powers (Grisi
     et al., Medical Image Analysis 2025). A level with a single kept position is left out; where
-    every weight is 0 all levels count alike.
+    every weight is 0 all levels count alike. ``finer`` are pictures to take for their levels in
+    place of the levels themselves, as those of shifted grids; past ``slide_shape`` (level-0
+    pixels) nothing is shown.
 
     Raises
     ------
@@ -179,21 +202,19 @@ def factorised_heatmap(
             "A factorised heatmap needs at least two levels; this explanation has only the "
             f"{next(iter(levels), 'no')} level."
         )
-    finest = min(levels.values(), key=lambda attention: attention.step)
-    # A level with a single position compares nothing: its rank of 0 would only darken the rest.
-    weights = {
-        name: (1 - gamma if name in frozen else gamma) if len(attention.rows) > 1 else 0.0
-        for name, attention in levels.items()
-    }
-    if not any(weights.values()):
-        weights = dict.fromkeys(weights, 1.0)
-    heads = {name: usable_head(head, attention.heads) for name, attention in levels.items()}
+    ground = Ground.of(levels, slide_shape)
+    weights = _weights(levels, frozen, gamma)
     # Only the finest level's kept positions are looked up in the coarser pictures.
-    combined = np.zeros(len(finest.rows)) if combine == "average" else np.ones(len(finest.rows))
+    kept = len(ground.finest)
+    combined = np.zeros(kept) if combine == "average" else np.ones(kept)
     for name, attention in levels.items():
-        picture = attention.raster(normalise(attention, heads[name], normalisation, scope), np.nan)
-        ratio = round(attention.step / finest.step)
-        values = picture[finest.rows // ratio, finest.columns // ratio].astype(np.float64)
+        if finer and name in finer:
+            picture, step = finer[name].array, finer[name].step
+        else:
+            usable = usable_head(head, attention.heads)
+            values = normalise(attention, usable, normalisation, scope)
+            picture, step = attention.raster(values, np.nan), attention.step
+        values = ground.sample(picture, step).astype(np.float64)
         if combine == "average":
             combined += weights[name] * values
         else:
@@ -204,15 +225,27 @@ def factorised_heatmap(
         combined = np.clip(combined, 0, 1)
     values32 = combined.astype(np.float32)
     return Heatmap(
-        array=finest.raster(values32, np.nan),
-        step=finest.step,
-        spacing=finest.step * slide_spacing,
+        array=ground.picture(values32),
+        step=ground.step,
+        spacing=ground.step * slide_spacing,
         level=FACTORISED,
         head=head,
         normalisation=normalisation,
         scope=scope,
         limits=colour_limits(values32, normalisation),
     )
+
+
+def _weights(
+    levels: Mapping[str, LevelAttention], frozen: tuple[str, ...], gamma: float
+) -> dict[str, float]:
+    """How much each level counts."""
+    # A level with a single position compares nothing: its rank of 0 would only darken the rest.
+    weights = {
+        name: (1 - gamma if name in frozen else gamma) if len(attention) > 1 else 0.0
+        for name, attention in levels.items()
+    }
+    return weights if any(weights.values()) else dict.fromkeys(weights, 1.0)
 
 
 def colour_limits(values: NDArray[np.float32], normalisation: str) -> tuple[float, float]:

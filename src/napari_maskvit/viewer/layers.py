@@ -183,18 +183,16 @@ class HeatmapLayers:
     def _make(self, level: str, explanation: Explanation) -> Any:
         from napari.layers import Image
 
-        source = next(iter(explanation.levels.values()), None)
-        finest = min(explanation.levels.values(), key=lambda one: one.step, default=source)
-        attention = explanation.levels.get(level, finest)
-        assert attention is not None
+        # Every level is shown on the finest one's lattice, so that glass looks like glass.
+        finest = min(explanation.levels.values(), key=lambda one: one.step)
         layer = Image(
-            np.full(attention.shape, np.nan, np.float32),
+            np.full(finest.shape, np.nan, np.float32),
             name=ATTENTION_NAMES[level] + self.suffix,
             metadata={TAG: {"kind": "attention", "level": level}},
             contrast_limits=(0.0, 1.0),
             interpolation2d="nearest",
             visible=False,
-            **geometry(attention.step, explanation.slide_spacing),
+            **geometry(finest.step, explanation.slide_spacing),
         )
         insert_quietly(self.viewer, self._place(level), layer)
         layer.events.visible.connect(self._on_eye)
