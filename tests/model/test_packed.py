@@ -95,6 +95,23 @@ def test_bfloat16_weights_answer_in_float32_and_close_by(patch, batch) -> None:
     assert (found.attention - expected.attention).abs().max() < 0.02
 
 
+def test_bfloat16_meets_few_numbers_of_rows(patch, batch) -> None:
+    import copy
+
+    half = copy.deepcopy(patch).to(torch.bfloat16)
+    met = set()
+    for block in half.vit.blocks:
+        for layer in (block.attn.proj, block.mlp.fc1, block.mlp.fc2):
+            layer.register_forward_pre_hook(lambda _, inputs: met.add(len(inputs[0])))
+    images, kept = batch
+    generator = torch.Generator().manual_seed(1)
+    for share in torch.linspace(0.05, 1, 12):
+        some = kept & (torch.rand(kept.shape, generator=generator) < share)
+        half.encode(*cut(images, some))
+    # oneDNN keeps a kernel for each, for good.
+    assert met <= {64, 128}
+
+
 def test_tokens_of_another_size_are_refused(patch) -> None:
     tokens = torch.zeros(2, 14, 14, 3, dtype=torch.uint8)
     with pytest.raises(ModelError, match=r"\[T, 16, 16, 3\]"):
