@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.viewer.beside import PlainBeside
 from napari_maskvit.viewer.changes import ChangesDesk
+from napari_maskvit.viewer.check import MaskCheck
+from napari_maskvit.viewer.covers import Covers
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.explainers import Explainers, RunOptions
 from napari_maskvit.viewer.finer import FinerDesk
@@ -44,15 +46,22 @@ class AttentionDesk:
         self.display = Display()
         self.model: Model | None = None
         self.explanation: Explanation | None = None
+        self.covers = Covers(self)
         self.layers = HeatmapLayers(session.viewer)
         self.explainers = Explainers()
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
+        self.check = MaskCheck(self)
         self.changes = ChangesDesk(session)
         self.why = WhyDesk(session)
         self.finer = FinerDesk(session)
         self._picture_seconds = 0.0
         self._run_next = False
+
+    @property
+    def drawn(self) -> Display:
+        """The display as it is drawn: another picture may cover attention for now."""
+        return self.covers.drawn(self.display)
 
     @property
     def reference(self) -> Explanation | None:
@@ -84,7 +93,9 @@ class AttentionDesk:
             raise ExplainError("The tissue mask is empty. Find tissue or paint some, then run.")
         self.want_model()
         self._run_next = self.session.jobs.is_running("model")
-        if not self._run_next:
+        if self._run_next:
+            self.session.busy_changed.emit(self.session.busy)
+        else:
             request = Request(
                 mask,
                 self.looking_at(),
@@ -92,7 +103,7 @@ class AttentionDesk:
                 stale=self.live.stale.cells("region").copy(),
                 serial=self.session.timeline.serial,
             )
-            self._run(request, "Running the model")
+            self.run_for(request, "Running the model")
 
     def update(self, focus: tuple[float, float]) -> None:
         """Follow a correction of the mask; the run before it, if one goes on, is replaced."""
@@ -100,15 +111,15 @@ class AttentionDesk:
         if self.model is None or self.session.jobs.is_running("model") or explanation is None:
             self.run()
         elif explanation.complete and explanation.model_sha256 == self.model.sha256:
-            self._run(self.live.request(focus), "")
+            self.run_for(self.live.request(focus), "")
         else:
-            self._run(replace(self.live.request(focus), update=False), "Running the model")
+            self.run_for(replace(self.live.request(focus), update=False), "Running the model")
 
     def compare(self, on: bool) -> None:
         """Show plain attention beside the masked, on one colour scale."""
         if not on:
             self.session.jobs.cancel("plain")
-            self.beside.end(self._paint)
+            self.beside.end(self.paint)
         elif self.explanation is None:
             raise ExplainError("There is nothing to compare with yet. Run the model first.")
         elif not self.beside.is_shown:
@@ -117,30 +128,33 @@ class AttentionDesk:
 
     def show(self, **changes: Any) -> None:
         """Change the display; the picture follows without another run."""
+        if changes.get("visible"):
+            self.covers.lift()
         old, self.display = self.display, replace(self.display, **changes)
         if self.display == old:
             return
         level = self._level()
         again = self.display.values_key != old.values_key or self.display.level != old.level
-        if level and again and self._picture_seconds > SLOW_PICTURE and self.display.visible:
+        if level and again and self._picture_seconds > SLOW_PICTURE and self.drawn.visible:
             self._show_later(level)
         else:
             started = time.perf_counter()
-            self._paint()
+            self.paint()
             if again:
                 self._picture_seconds = time.perf_counter() - started
         self.session.display_changed.emit(self.display)
 
     def take(self, explanation: Explanation | None, reference: Explanation | None = None) -> None:
         """Show explanations that come from elsewhere."""
-        self.beside.end(self._paint)
+        self.beside.end(self.paint)
         self.explanation, self.beside.explanation = explanation, reference
         self.live.drop()
         if explanation is None:
             self.layers.clear()
         else:
-            self.layers.explain(explanation, self.display)
+            self.layers.explain(explanation, self.drawn)
         self.session.explanation_changed.emit()
+        self.check.start()
 
     def configure(self, **changes: Any) -> None:
         """Change how the next run is done."""
@@ -153,7 +167,9 @@ class AttentionDesk:
 
     def cancel(self) -> None:
         """Stop every run; what is there so far stays."""
-        self._run_next = False
+        waited, self._run_next = self.is_waiting, False
+        if waited:
+            self.session.busy_changed.emit(self.session.busy)
         self.session.jobs.cancel("run")
         self.session.jobs.cancel("plain")
         self.why.cancel()
@@ -162,7 +178,7 @@ class AttentionDesk:
     def drop(self) -> None:
         """Forget explanations and layers, as when another slide comes."""
         self.cancel()
-        self.beside.end(self._paint)
+        self.beside.end(self.paint)
         self.live.drop()
         self.layers.clear()
         self.explanation = self.beside.explanation = None
@@ -172,8 +188,12 @@ class AttentionDesk:
     def is_running(self) -> bool:
         """Whether a run is under way, or waits for its model."""
         jobs = self.session.jobs
-        waiting = self._run_next and jobs.is_running("model")
-        return waiting or jobs.is_running("run") or jobs.is_running("plain")
+        return self.is_waiting or jobs.is_running("run") or jobs.is_running("plain")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a run starts as soon as the model is loaded."""
+        return self._run_next and self.session.jobs.is_running("model")
 
     def picture(self) -> Heatmap | None:
         """The heatmap on display."""
@@ -215,7 +235,8 @@ class AttentionDesk:
 
         self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)
 
-    def _run(self, request: Request, words: str) -> None:
+    def run_for(self, request: Request, words: str) -> None:
+        """Run the model for a request, in place of the run that goes on."""
         self.live.started(request.update)
         self.start(
             "run", words, self.options, request, self._step, lambda step: self._done(step, request)
@@ -226,8 +247,10 @@ class AttentionDesk:
         waiting, self._run_next = self._run_next, False
         self.session.jobs.cancel("model")
         self.session.model_changed.emit()
-        if waiting:
-            self.session.run()
+        if waiting and self.live.stale.any:
+            self.check.follow()
+        elif waiting:
+            self.run()
 
     def _step(self, step: Step) -> None:
         self.live.step(step)
@@ -241,7 +264,7 @@ class AttentionDesk:
     def _show_explanation(self, step: Step) -> None:
         self.explanation = step.explanation
         assert step.explanation is not None
-        self.layers.explain(step.explanation, self.display, self.usable(step))
+        self.layers.explain(step.explanation, self.drawn, self.usable(step))
         self.beside.share_limits()
         self.beside.arrange()
         self.session.explanation_changed.emit()
@@ -257,9 +280,10 @@ class AttentionDesk:
         if self.beside.is_shown:
             self.beside.run()
 
-    def _paint(self) -> None:
-        self.layers.show(self.display)
-        self.beside.paint(self.display)
+    def paint(self) -> None:
+        """Draw what is there as the display asks for."""
+        self.layers.show(self.drawn)
+        self.beside.paint(self.drawn)
         self.live.show()
 
     def _show_later(self, level: str) -> None:
@@ -278,9 +302,9 @@ class AttentionDesk:
         def done(result: tuple[float, Any, Any]) -> None:
             self._picture_seconds, masked, plain = result
             if self.explanation is explanation and self.display == display:
-                self.layers.explain(explanation, display, masked)
+                self.layers.explain(explanation, self.drawn, masked)
                 if reference is not None and self.reference is reference and self.beside.is_shown:
-                    self.beside.layers.explain(reference, display, plain)
+                    self.beside.layers.explain(reference, self.drawn, plain)
                 self.beside.share_limits()
                 self.live.show()
                 self.session.display_changed.emit(display)

@@ -17,7 +17,6 @@ from napari_maskvit.tissue import TissueMask, TissueParameters
 from napari_maskvit.viewer import notices, unsaved
 from napari_maskvit.viewer.jobs import Job, once
 from napari_maskvit.viewer.state import as_plain
-from napari_maskvit.viewer.timeline import Timeline
 from napari_maskvit.viewer.tools.fine import Drawn
 from napari_maskvit.viewer.unsaved import Offer, Work
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 DELAY_MS = 400
 """From a change to its writing. A stroke made while one is written waits for that as well."""
+
+_OFFERED = "There are corrections that were never saved: restore or discard them under Tissue."
 
 
 class Autosave:
@@ -54,6 +55,7 @@ class Autosave:
         self.session = session
         self.offer: Offer | None = None
         self._others: list[Offer] = []
+        self._then: list[Callable[[], None]] = []
         self._tokens: dict[str, str] = {}
         self._saved: dict[str, TissueMask] = {}
         self._writer = _Writer()
@@ -103,7 +105,10 @@ class Autosave:
     def flush(self) -> bool:
         """Write what changed, now; whether everything is safe."""
         self._timer.stop()
-        work = self._work() if self._dirty else None
+        self._settle()
+        # What a thread has been given may not be on the disk yet, nor the thread running.
+        pending = self._dirty or self._writing is not None
+        work = self._work() if pending else None
         problem = work() if work is not None else None
         self._dirty = problem is not None
         self._told(problem)
@@ -117,6 +122,12 @@ class Autosave:
         self.session.mask_changed.disconnect(self._touched)
         self.session.tools.drawn_finely.disconnect(self._touched)
         self.session.slide_changed.disconnect(self._look)
+
+    def _settle(self) -> None:
+        """See what was changed just now; a stroke that is under way is read as it is."""
+        editor = self.session.tissue.editor
+        if editor is not None and not editor.layer._staged_history:
+            editor.settle()
 
     def _touched(self, _event: object = None) -> None:
         editor = self.session.tissue.editor
@@ -187,13 +198,30 @@ class Autosave:
         name = unsaved.file_name(path, self._token(identity))
         return self._writer.job(kept, drawn, self._saved.get(identity, found), name, path)
 
+    def _unsaved_mask(self) -> TissueMask | None:
+        """The mask on display, where it holds corrections that are safe nowhere else."""
+        session, slide = self.session, self.session.need_slide()
+        self._settle()
+        mask = session.mask
+        safe = self._saved.get(slide.identity, session.found)
+        if mask is None or safe is None or np.array_equal(mask.array, safe.array):
+            return None
+        return mask
+
     def _token(self, identity: str) -> str:
         token = self._tokens.setdefault(identity, secrets.token_hex(4))
         self._mine.add(token)
         return token
 
+    def when_looked(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once it is known whether work was left behind."""
+        if self.session.jobs.is_running("look"):
+            self._then.append(then)
+        else:
+            then()
+
     def _look(self) -> None:
-        self.offer, self._others = None, []
+        self.offer, self._others, self._then = None, [], []
         self.changed.emit()
         slide = self.session.slide
         if slide is None:
@@ -214,30 +242,28 @@ class Autosave:
                 one for one in found if one.path.exists() and not one.path.name.endswith(mine)
             ]
             self._next_offer()
+            self.session.jobs.cancel("look")
+            for then in self._then:
+                then()
+            self._then = []
 
     def _next_offer(self) -> None:
         self.offer = self._others.pop(0) if self._others else None
         self.changed.emit()
         if self.offer is not None:
-            notices.tell("Corrections were never saved: restore or discard them under Tissue.")
+            notices.tell(_OFFERED)
 
     def _take(self, work: Work, offer: Offer) -> None:
         session = self.session
         slide = session.need_slide()
         if work.identity != slide.identity:
             raise MaskvitError(f"The unsaved work belongs to another file than {slide.name}.")
-        others = self._others
+        others, aside = self._others, self._unsaved_mask()
         if work.spacing_given and work.spacing and slide.spacing is None:
             session.give_spacing(work.spacing)
         session.tissue.parameters = TissueParameters(**work.parameters)
         session.tissue.take(work.mask, work.found)
-        if work.entries:
-            session.timeline.take(Timeline.of(work.entries))
-            # A stroke that was under way is in the mask, and not yet in the timeline.
-            with session.timeline.naming("restored"):
-                session.timeline.record(
-                    (slice(0, work.mask.shape[0]), slice(0, work.mask.shape[1]))
-                )
+        session.timeline.resume(work.entries, aside)
         self._others, self._dirty = others, True
         if self.flush():
             offer.path.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ class PlainBeside:
         self.explanation = step.explanation
         if self.views is None or step.explanation is None:
             return
-        self.layers.explain(step.explanation, self.desk.display, self.desk.usable(step))
+        self.layers.explain(step.explanation, self.desk.drawn, self.desk.usable(step))
         self.share_limits()
         self.views.arrange(self._outline(), self.layers.in_order)
 

@@ -74,6 +74,12 @@ class ChangesDesk:
         """The explanation that is compared with."""
         return self.session.reference if self.chosen == PLAIN else self._kept.get(self.chosen)
 
+    @property
+    def before(self) -> Explanation | None:
+        """The explanation before the one on display, if the same model gave it in the same way."""
+        now, then = self._latest, self._kept.get(BEFORE)
+        return then if now and then and _way(now) == _way(then) else None
+
     def choose(self, key: str) -> None:
         """Compare with another one; plain attention is run where it was not yet."""
         self.chosen = key
@@ -87,7 +93,7 @@ class ChangesDesk:
             self.on = on
             if on:
                 self.session.attention.why.show(False)
-            self.session.show(visible=not on)
+            self.session.attention.covers.put("change", on)
         if on and self.chosen not in (key for _, key in self.offered):
             self.chosen = self.offered[0][1]
         self.update()
@@ -127,8 +133,7 @@ class ChangesDesk:
     def drop(self) -> None:
         """Forget everything, as when another slide comes."""
         self.session.jobs.cancel("changes")
-        if self.on:
-            self.session.show(visible=True)
+        self.session.attention.covers.put("change", False)
         self._kept.clear()
         self._latest = self.compared = None
         self.chosen, self.on = BEFORE, False

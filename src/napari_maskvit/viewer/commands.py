@@ -35,7 +35,7 @@ def compare(viewer: napari.viewer.Viewer) -> None:
 def show_attention(viewer: napari.viewer.Viewer) -> None:
     """Layers > Visualize: show or hide attention."""
     session = _session(viewer)
-    session.show(visible=not session.display.visible)
+    session.show(visible=not session.attention.drawn.visible)
 
 
 def measure_tissue(viewer: napari.viewer.Viewer) -> None:

@@ -50,7 +50,7 @@ class FinerDesk:
             self._found.clear()
             desk = self.session.attention
             if desk.explanation is not None:
-                desk.layers.explain(desk.explanation, desk.display)
+                desk.layers.explain(desk.explanation, desk.drawn)
                 self.session.display_changed.emit(desk.display)
         self.changed.emit()
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation, Heatmap
     from napari_maskvit.viewer.session import Session
 
+_GAP = "   "
+
 
 class Hover:
     """Adds a sentence to napari's own status.
@@ -28,34 +30,43 @@ class Hover:
         self.session = session
         # Not from within napari's own change of its status, which would tell itself again.
         self._soon = qdebounced(self._tell, timeout=15)
+        self._said = ""
         session.viewer.events.status.connect(self._on_status)
+        # Another level, or another answer, under a mouse that stands still.
+        session.display_changed.connect(self._on_status)
+        session.explanation_changed.connect(self._on_status)
 
     def close(self) -> None:
         """Stop telling."""
         self._soon.cancel()
         self.session.viewer.events.status.disconnect(self._on_status)
+        self.session.display_changed.disconnect(self._on_status)
+        self.session.explanation_changed.disconnect(self._on_status)
 
-    def _on_status(self, event: Any) -> None:
-        if self.session.explanation is not None:
+    def _on_status(self, _event: object = None) -> None:
+        if self.session.explanation is not None or self._said:
             self._soon()
 
     def _tell(self) -> None:
         viewer = self.session.viewer
         status = viewer.status
         text = "" if self.session.closed else self.describe(viewer.cursor.position)
-        if not text:
-            return
+        said, self._said = self._said, text
         if isinstance(status, dict):
-            place = str(status.get("coordinates", ""))
-            if not place.startswith(text):
-                viewer.status = {**status, "coordinates": f"{text}   {place}"}
-        elif status and status != "Ready" and not str(status).startswith(text):
-            viewer.status = f"{text}   {status}"
+            place = _with(text, str(status.get("coordinates", "")), said)
+            if place != status.get("coordinates", ""):
+                viewer.status = {**status, "coordinates": place}
+        elif status and status != "Ready" and (told := _with(text, str(status), said)) != status:
+            viewer.status = told
 
     def describe(self, world: Any) -> str:
         """Attention at a world position (y, x), in words; empty off the lattice."""
         session = self.session
-        if session.slide is None or session.explanation is None or not session.display.visible:
+        if (
+            session.slide is None
+            or session.explanation is None
+            or not session.attention.drawn.visible
+        ):
             return ""
         x, y = level0_position(world, session.slide.spacing)
         heatmap = session.attention.picture()
@@ -71,6 +82,12 @@ class Hover:
             if other is not None:
                 text += f", plain: {in_words(other, heatmap.normalisation)}"
         return f"{text} · {place(session.explanation, x, y)}"
+
+
+def _with(text: str, status: str, said: str) -> str:
+    """The status as napari says it behind our sentence, in place of the one said before."""
+    own = status.removeprefix(f"{said}{_GAP}") if said else status
+    return f"{text}{_GAP}{own}" if text else own
 
 
 def value_at(heatmap: Heatmap, x: float, y: float) -> float | None:

@@ -46,7 +46,7 @@ def bind_keys(session: Session) -> None:
     actions: dict[str, Callable[[], None]] = {
         "Shift-T": session.find_tissue,
         "Shift-G": lambda: session.cancel() if session.running else session.run(),
-        "Shift-H": lambda: session.show(visible=not session.display.visible),
+        "Shift-H": lambda: session.show(visible=not session.attention.drawn.visible),
         "Shift-D": lambda: session.compare(not session.comparing),
     }
     tools = session.tools

@@ -30,18 +30,18 @@ def geometry(step_px: float, spacing: float | None) -> dict[str, Any]:
     step_px
         Side of a layer pixel in level-0 pixels.
     spacing
-        µm of a level-0 pixel; None leaves everything in pixels.
+        µm of a level-0 pixel; None, as long as nobody knows, counts a pixel as 1 µm.
 
     Returns
     -------
     dict
         Layer arguments. napari puts the *centre* of the first pixel at the origin, so that a
-        coarser layer has to move by half the difference for its corner to meet the slide's.
+        coarser layer has to move by half the difference for its corner to meet the slide's. The
+        unit is the same for all: beside a layer in pixels napari leaves out every unit, loudly.
     """
     um = spacing or 1.0
     shift = (step_px - 1) / 2 * um
-    unit = "um" if spacing else "pixel"
-    return {"scale": (step_px * um,) * 2, "translate": (shift, shift), "units": (unit, unit)}
+    return {"scale": (step_px * um,) * 2, "translate": (shift, shift), "units": ("um", "um")}
 
 
 def level0_position(world: Sequence[float], spacing: float | None) -> tuple[float, float]:

@@ -109,7 +109,7 @@ class LiveUpdate:
     def show(self) -> None:
         """Veil what is out of date at the level on display."""
         level = self.desk.layers.current_level
-        self.stale.show(level or "patch", self.desk.display.visible and level is not None)
+        self.stale.show(level or "patch", self.desk.drawn.visible and level is not None)
 
     def drop(self) -> None:
         """Forget everything."""

@@ -20,6 +20,7 @@ from napari_maskvit.viewer.state import (
     read_state,
     write_state,
 )
+from napari_maskvit.viewer.steps import Steps
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
@@ -50,7 +51,7 @@ class Memory:
         kept = self._kept.get(slide.identity)
         beside = default_folder(Path(slide.path))
         if kept is not None and folder is None:
-            self._apply(replace(kept, camera={}))
+            self._apply(kept)
         elif folder is not None or self.is_saved(beside):
             self.restore(Path(folder) if folder else beside)
 
@@ -100,7 +101,13 @@ class Memory:
             )
         self._apply(state)
         self.session.autosave.mark_saved(state.mask)
-        notices.tell(f"{slide.name} is as you left it.")
+        self.session.autosave.when_looked(self._greet)
+
+    def _greet(self) -> None:
+        """Say that everything is back, unless newer work is offered, which says so itself."""
+        slide = self.session.slide
+        if slide is not None and self.session.autosave.offer is None:
+            notices.tell(f"{slide.name} is as you left it.")
 
     def _now(self) -> State:
         session = self.session
@@ -114,6 +121,9 @@ class Memory:
             spacing_given=slide.spacing_source == "given",
             mask=session.mask,
             found=session.found,
+            steps=Steps(session.timeline.timeline.entries),
+            tool=session.tissue.tool,
+            brush_um=session.brush_um,
             explanation=session.explanation,
             reference=session.reference,
             model=str(model.path or model.name) if model else None,
@@ -134,6 +144,12 @@ class Memory:
         session.attention.display = _updated(Display(), state.display)
         if state.mask is not None:
             session.tissue.take(state.mask, state.found or state.mask)
+            if state.steps is not None:
+                session.timeline.resume(state.steps.entries)
+            if state.brush_um:
+                session.brush_um = state.brush_um
+            if state.tool:
+                session.pick_tool(state.tool)
         session.attention.take(state.explanation, state.reference)
         if state.camera:
             session.viewer.scene.camera.center = state.camera["center"]

@@ -10,6 +10,9 @@ _TILED = (".svs", ".svslide", ".tif", ".tiff", ".qptiff", ".ndpi", ".scn", ".mrx
 _OTHERS = (".vms", ".vmu", ".dcm", ".png", ".jpg", ".jpeg")
 SUFFIXES = frozenset(_TILED + _OTHERS)
 
+NOTHING: list[Any] = [(None,)]
+"""napari's sign for a file that was dealt with and gives no layer."""
+
 Reader = Callable[[str | Sequence[str]], list[tuple[Any, dict[str, Any], str]]]
 
 
@@ -37,23 +40,40 @@ def read(path: str | Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
 
     Raises
     ------
-    SlideError
-        If a file is no slide that can be read.
+    MaskvitError
+        If a file is no slide that can be read, and there is no window to say so in.
     """
+    from napari import current_viewer
+
+    from napari_maskvit.errors import MaskvitError
+    from napari_maskvit.viewer import notices
+
+    layers: list[Any] = []
+    for one in [path] if isinstance(path, str) else path:
+        try:
+            layers.append(_described(Path(one)))
+        except MaskvitError as error:
+            if current_viewer() is None:
+                raise
+            # What a reader raises napari shows as a traceback, and its own words of how it came.
+            notices.show(error)
+    if not layers:
+        return NOTHING
+    show_panel_soon()
+    return layers
+
+
+def _described(path: Path) -> tuple[Any, dict[str, Any], str]:
+    """A layer for one file, or for the slide of a folder that *Save* wrote."""
     from napari_maskvit.slide import open_slide
     from napari_maskvit.viewer.layers import slide_layer_data
     from napari_maskvit.viewer.state import is_state_folder, slide_of
 
-    layers = []
-    for one in [path] if isinstance(path, str) else path:
-        restore = Path(one) if is_state_folder(Path(one)) else None
-        slide = open_slide(slide_of(restore) if restore else Path(one))
-        data = slide_layer_data(slide)
-        if restore:
-            data[1]["metadata"]["restore"] = str(restore)
-        layers.append(data)
-    show_panel_soon()
-    return layers
+    restore = path if is_state_folder(path) else None
+    data = slide_layer_data(open_slide(slide_of(restore) if restore else path))
+    if restore:
+        data[1]["metadata"]["restore"] = str(restore)
+    return data
 
 
 def show_panel_soon() -> None:
@@ -72,10 +92,11 @@ def show_panel_soon() -> None:
 
     def show() -> None:
         from napari_maskvit.viewer.launch import has_panel, show_panel
+        from napari_maskvit.viewer.session import Session
 
         if not has_panel(viewer):
             show_panel(viewer)
             # The panel has taken room from the canvas, in which the slide was to fit.
-            QTimer.singleShot(0, viewer.reset_view)
+            QTimer.singleShot(0, Session.of(viewer).slides.fit)
 
     QTimer.singleShot(0, show)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import Signal
 
-from napari_maskvit.errors import MaskvitError, SlideError
+from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.attention_desk import AttentionDesk, RunOptions
 from napari_maskvit.viewer.autosave import Autosave
@@ -17,8 +17,9 @@ from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.hover import Hover
 from napari_maskvit.viewer.jobs import Jobs
 from napari_maskvit.viewer.keys import bind_keys
-from napari_maskvit.viewer.layers import TAG, geometry, kind_of, slide_layer_data
+from napari_maskvit.viewer.layers import kind_of
 from napari_maskvit.viewer.memory import Memory
+from napari_maskvit.viewer.slide_desk import SlideDesk
 from napari_maskvit.viewer.state import default_folder
 from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.timeline_desk import TimelineDesk
@@ -85,19 +86,16 @@ class Session:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
         self.closed = False
-        self.slide: Slide | None = None
-        self._slide_layer: Any = None
+        self.slides = SlideDesk(self)
         self.jobs = Jobs(self._tell_busy, self.fail)
         self.tissue = TissueDesk(self)
         self.tools = ToolDesk(self)
         self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
-        self._memory = Memory(self)
+        self.memory = Memory(self)
         self.autosave = Autosave(self)
         self._hover = Hover(self)
         bind_keys(self)
-        viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.removed.connect(self._on_removed)
         _when_window_closes(viewer, self.close)
         for layer in viewer.layers:
             if kind_of(layer) == "slide":
@@ -106,14 +104,19 @@ class Session:
     # ---- slide
 
     @property
+    def slide(self) -> Slide | None:
+        """The slide that is studied."""
+        return self.slides.slide
+
+    @property
     def slide_layer(self) -> Any:
         """The slide's Image layer, or None."""
-        return self._slide_layer if self._slide_layer in self.viewer.layers else None
+        return self.slides.layer
 
     @property
     def slide_layers(self) -> tuple[Any, ...]:
         """Every slide that is open in this viewer."""
-        return tuple(layer for layer in self.viewer.layers if kind_of(layer) == "slide")
+        return self.slides.layers
 
     @told
     def open(self, path: str | Path, spacing: float | None = None) -> None:
@@ -125,44 +128,12 @@ class Session:
     @told
     def use_slide(self, slide: Slide | Any) -> None:
         """Work on this slide: a `Slide`, or the layer of one. The one before is remembered."""
-        from napari_maskvit.slide import Slide
-
-        if isinstance(slide, Slide):
-            open_already = (one for one in self.slide_layers if one.metadata["slide"] is slide)
-            layer = next(open_already, None) or self._add_slide(slide)
-        else:
-            layer = slide
-        if kind_of(layer) != "slide":
-            raise SlideError(f"The layer {layer.name!r} is no slide opened with MaskViT.")
-        if layer is self._slide_layer:
-            return
-        self._leave_slide()
-        self.slide, self._slide_layer = layer.metadata["slide"], layer
-        self.viewer.canvas.overlays.scale_bar.visible = True
-        self.viewer.canvas.overlays.scale_bar.box = True
-        self.slide_changed.emit()
-        self._memory.recall(layer.metadata.pop("restore", None))
+        self.slides.use(slide)
 
     @told
     def give_spacing(self, um: float) -> None:
         """State how large a level-0 pixel is, in µm, where the file does not say."""
-        if not 0.01 <= um <= 100:
-            raise SlideError(f"A spacing of {um:g} µm/px is no slide's; give 0.05 to 10.")
-        slide, layer = self.need_slide(), self.slide_layer
-        if slide.spacing == um:
-            return
-        self.attention.drop()
-        self.tissue.drop()
-        self.slide = slide.with_spacing(um)
-        if layer is not None:
-            layer.metadata["slide"] = self.slide
-            layer.metadata[TAG] |= {"spacing": um, "spacing_source": self.slide.spacing_source}
-            for name, value in geometry(1.0, um).items():
-                setattr(layer, name, value)
-            self.viewer.reset_view()
-        self.slide_changed.emit()
-        self.mask_changed.emit()
-        self.explanation_changed.emit()
+        self.slides.give_spacing(um)
 
     def need_slide(self) -> Slide:
         """The slide in use.
@@ -172,9 +143,7 @@ class Session:
         SlideError
             If none is open.
         """
-        if self.slide is None:
-            raise SlideError("No slide is open. Drop one on the window, or use File > Open.")
-        return self.slide
+        return self.slides.need()
 
     # ---- tissue
 
@@ -258,8 +227,8 @@ class Session:
 
     @told
     def undo(self) -> None:
-        """Take the last stroke back."""
-        if self.tissue.editor:
+        """Take the last stroke back; before that, a correction that is still being made."""
+        if self.tissue.editor and not self.tools.queue.take_back():
             self.tissue.painted.undo()
             self.tissue.editor.settle()
 
@@ -313,6 +282,11 @@ class Session:
         return self.attention.live.is_updating
 
     @property
+    def waiting(self) -> bool:
+        """Whether a run was asked for that starts as soon as the model is loaded."""
+        return self.attention.is_waiting
+
+    @property
     def outdated(self) -> bool:
         """Whether the tissue was corrected since the explanation was made."""
         return self.attention.live.stale.any
@@ -356,7 +330,8 @@ class Session:
 
     @told
     def run(self) -> None:
-        """Run the model under the mask as it stands."""
+        """Run the model under the mask as it stands, and show what it attends to."""
+        self.show(visible=True)
         self.attention.run()
 
     @told
@@ -401,12 +376,12 @@ class Session:
     def has_saved_state(self) -> bool:
         """Whether something was saved for this slide."""
         folder = self.default_folder
-        return folder is not None and self._memory.is_saved(folder)
+        return folder is not None and self.memory.is_saved(folder)
 
     def save(self, folder: str | Path | None = None) -> Path | None:
         """Save mask, corrections, result and view into one folder; returns it at once."""
         try:
-            return self._memory.save(Path(folder) if folder else None)
+            return self.memory.save(Path(folder) if folder else None)
         except MaskvitError as error:
             self.fail(error)
             return None
@@ -414,7 +389,7 @@ class Session:
     @told
     def restore(self, folder: str | Path | None = None) -> None:
         """Bring back what was saved for this slide."""
-        self._memory.restore(Path(folder) if folder else None)
+        self.memory.restore(Path(folder) if folder else None)
 
     def fail(self, error: Exception) -> None:
         """Tell a person in one sentence what went wrong."""
@@ -431,46 +406,11 @@ class Session:
         self._hover.close()
         if self.tissue.editor:
             self.tissue.editor.close()
-        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
-        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.slides.close()
         self._sessions.pop(id(self.viewer), None)
-
-    def _add_slide(self, slide: Slide) -> Any:
-        from napari.layers import Layer
-
-        layer = Layer.create(*slide_layer_data(slide))
-        with self.viewer.layers.events.inserted.blocker(self._on_inserted):
-            self.viewer.add_layer(layer)
-        return layer
-
-    def _leave_slide(self) -> None:
-        if self.slide is None:
-            return
-        self.tools.leave()
-        self.autosave.flush()
-        self._memory.keep()
-        self.jobs.cancel("tissue")
-        self.attention.drop()
-        self.tissue.drop()
-        self.slide = self._slide_layer = None
-        self.mask_changed.emit()
-        self.explanation_changed.emit()
 
     def _tell_busy(self, words: str | None) -> None:
         self.busy_changed.emit(words)
-
-    def _on_inserted(self, event: Any) -> None:
-        if kind_of(event.value) == "slide":
-            self.use_slide(event.value)
-
-    def _on_removed(self, event: Any) -> None:
-        if event.value is self._slide_layer:
-            self._leave_slide()
-            self.slide_changed.emit()
-            for layer in self.slide_layers[-1:]:
-                self.use_slide(layer)
-        elif self.tissue.editor and event.value is self.tissue.editor.layer:
-            self.mask_changed.emit()
 
 
 def _when_window_closes(viewer: Any, close: Callable[[], None]) -> None:

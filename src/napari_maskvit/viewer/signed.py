@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import napari
 
     from napari_maskvit.explain.signed import SignedHeatmap
+
+OPACITY, FADED = 0.9, 0.25
 FAINTEST = 0.15
 """Opacity at 0, so that the slide is seen where there is next to nothing to tell."""
 
@@ -31,6 +33,7 @@ class SignedLayers:
     def __init__(self, viewer: napari.Viewer, what: str) -> None:
         self.viewer, self.what = viewer, what
         self.layers: dict[str, Any] = {}
+        self.faded = False
 
     def show(self, level: str, picture: SignedHeatmap, slide_spacing: float) -> None:
         """Show a level, and hide the others.
@@ -69,6 +72,13 @@ class SignedLayers:
                     return float(layer.data[row, column])
         return None
 
+    def fade(self, on: bool) -> None:
+        """Show faintly what no longer holds; between, the opacity is a person's own."""
+        if on != self.faded:
+            self.faded = on
+            for layer in self.layers.values():
+                layer.opacity = FADED if on else OPACITY
+
     def clear(self) -> None:
         """Take the layers away."""
         remove(self.viewer, list(self.layers.values()))
@@ -83,7 +93,7 @@ class SignedLayers:
             colormap=_colours(),
             contrast_limits=(-1.0, 1.0),
             interpolation2d="nearest",
-            opacity=0.9,
+            opacity=FADED if self.faded else OPACITY,
             metadata={TAG: {"kind": self.what, "level": level, "step": picture.step}},
             **geometry(picture.step, slide_spacing),
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
+    from napari_maskvit.viewer.steps import Steps
 
 SUFFIX = ".maskvit"
 VERSION = 1
@@ -38,8 +39,12 @@ class State:
         The tissue mask as it stands and as it was found.
     explanation, reference
         The masked run and, if there was one, plain attention.
+    steps
+        The timeline: every correction, with what the model said after it.
     model
         Name or path of the model, and what it hashes to.
+    tool, brush_um
+        What was in hand to correct the mask with; empty where there was no mask.
     parameters, display, options, camera
         Plain values, as JSON.
     """
@@ -52,8 +57,11 @@ class State:
     found: TissueMask | None = None
     explanation: Explanation | None = None
     reference: Explanation | None = None
+    steps: Steps | None = None
     model: str | None = None
     model_sha256: str | None = None
+    tool: str = ""
+    brush_um: float = 0.0
     parameters: dict[str, Any] = field(default_factory=dict)
     display: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -65,6 +73,7 @@ PARTS = {
     "found": "mask-found.tif",
     "explanation": "explanation.zarr",
     "reference": "plain.zarr",
+    "steps": "timeline.json",
 }
 
 
@@ -138,6 +147,7 @@ def read_state(folder: Path) -> State:
     """
     from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
+    from napari_maskvit.viewer.steps import Steps
 
     place = _settled(folder)
     values = _read_session(folder)
@@ -146,6 +156,7 @@ def read_state(folder: Path) -> State:
         "found": TissueMask.load,
         "explanation": Explanation.load,
         "reference": Explanation.load,
+        "steps": Steps.load,
     }
     parts: dict[str, Any] = {
         name: loaders[name](place / file) for name, file in PARTS.items() if (place / file).exists()

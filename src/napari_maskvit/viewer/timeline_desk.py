@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_maskvit.explain import Explanation
+    from napari_maskvit.tissue import TissueMask
     from napari_maskvit.viewer.marks import Box
     from napari_maskvit.viewer.mask_layer import MaskLayer
     from napari_maskvit.viewer.session import Session
+    from napari_maskvit.viewer.timeline import Entry
 
 _BY_MODE = {"paint": "painted", "erase": "erased", "fill": "filled", "polygon": "outlined"}
 
@@ -81,10 +83,31 @@ class TimelineDesk:
             self.timeline.answered(serial, explanation.prediction)
             self.changed.emit()
 
-    def take(self, timeline: Timeline) -> None:
-        """Go on with a timeline that was kept elsewhere; its last mask is the one on display."""
-        self.timeline = timeline
-        self._editor = self.session.tissue.editor
+    def resume(self, entries: Sequence[Entry], aside: TissueMask | None = None) -> None:
+        """Go on with entries that were kept elsewhere; the mask on display is where they led.
+
+        Parameters
+        ----------
+        entries
+            Oldest first.
+        aside
+            The mask that was on display until now, where it should stay within reach.
+        """
+        editor = self.session.tissue.editor
+        if editor is None or not entries:
+            return
+        self.timeline, self._editor = Timeline.of(entries), editor
+        if aside is not None:
+            self.timeline.begin(aside.array, aside.spacing, "put aside")
+        data, latest = editor.layer.data, self.timeline.latest
+        assert latest is not None
+        if latest.shape != data.shape or latest.spacing != editor.spacing:
+            self.timeline.begin(data, editor.spacing, "restored")
+        else:
+            # A stroke that was under way is in the mask, and not yet in the timeline.
+            whole = (slice(0, data.shape[0]), slice(0, data.shape[1]))
+            self.timeline.record(data, whole, "restored")
+        self._remember(editor)
         self.changed.emit()
 
     def go_back(self, serial: int) -> None:

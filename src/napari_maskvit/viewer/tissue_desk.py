@@ -91,8 +91,11 @@ class TissueDesk:
         self.editor = MaskLayer(self.session.viewer, slide, mask, self.found, levels)
         self.editor.changed.connect(self._changed)
         self.editor.layer.events.brush_size.connect(self._brush)
+        # napari's own undo knows nothing of a correction that is still being worked out.
+        self.editor.layer.bind_key("Control-Z", lambda _layer: self.session.undo(), overwrite=True)
         self.brush_um = BRUSH_UM
         self.session.mask_changed.emit()
+        self.session.attention.check.start()
 
     def load(self, path: Path) -> None:
         """Read a mask file in a worker."""
@@ -148,6 +151,12 @@ class TissueDesk:
         layer.mode = MODES[tool]
 
     @property
+    def tool(self) -> str:
+        """The tool in hand, by the name that `pick_tool` takes; empty where it is none of them."""
+        mode = str(self.painted.mode) if self.painted is not None else ""
+        return next((tool for tool, other in MODES.items() if other == mode), "")
+
+    @property
     def brush_um(self) -> float:
         """Diameter of the brush, µm."""
         layer = self.painted
@@ -162,10 +171,11 @@ class TissueDesk:
     def drop(self) -> None:
         """Forget mask and layers."""
         self.session.tools.drop()
-        if self.editor is not None:
-            self.editor.close()
-            self.editor.remove()
-        self.editor = self.found = None
+        # Forgotten first, so that nobody takes it for a layer that a person removes.
+        editor, self.editor, self.found = self.editor, None, None
+        if editor is not None:
+            editor.close()
+            editor.remove()
 
     def _found(self, drawn: tuple[TissueMask, Levels]) -> None:
         editor, (found, levels) = self.editor, drawn

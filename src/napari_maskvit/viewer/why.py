@@ -61,11 +61,14 @@ class WhyDesk:
         self.ring: Any = None
         self._of: Explanation | None = None
         session.explanation_changed.connect(self._explained)
+        session.mask_changed.connect(self._fade)
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the answer has changed since it was taken apart."""
-        return self.contribution is not None and self._of is not self.session.explanation
+        """Whether answer or tissue has changed since the answer was taken apart."""
+        if self.contribution is None:
+            return False
+        return self._of is not self.session.explanation or self.session.outdated
 
     @property
     def is_running(self) -> bool:
@@ -101,12 +104,13 @@ class WhyDesk:
         if on and picture is not None and self.contribution is not None:
             if changes.on:
                 changes.switch(False)
-            self.session.show(visible=False)
+            self.session.attention.covers.put("contribution", True)
             spacing = self.contribution.slide_spacing
             self.layers.show(self.contribution.left_out, picture, spacing)
+            self._fade()
         elif self.shown:
             self.layers.clear()
-            self.session.show(visible=True)
+            self.session.attention.covers.put("contribution", False)
         self.shown = on and picture is not None
         self.changed.emit()
 
@@ -222,8 +226,16 @@ class WhyDesk:
             self.contribution = self.picture = self._of = self.share = None
             self.shown = False
             self.layers.clear()
+            self.session.attention.covers.put("contribution", False)
             self.clear_ring()
         else:
+            self._fade()
+            self.changed.emit()
+
+    def _fade(self) -> None:
+        """A map of an answer that no longer stands must not look like one that does."""
+        if self.layers.faded != self.is_outdated:
+            self.layers.fade(self.is_outdated)
             self.changed.emit()
 
     def _make_ring(self) -> Any:

@@ -13,12 +13,12 @@ from napari_maskvit.tissue import edits as make
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.kinds import KINDS, TISSUE, Kind
 from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.jobs import once
-from napari_maskvit.viewer.marks import Levels, mark_levels
-from napari_maskvit.viewer.mask_layer import Write, writes_of
+from napari_maskvit.viewer.marks import Levels
+from napari_maskvit.viewer.mask_layer import Write
 from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.tools.fine import FineTool
 from napari_maskvit.viewer.tools.likeness import LikenessTool
+from napari_maskvit.viewer.tools.queue import EditQueue, Waiting
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.mask_layer import MaskLayer
@@ -51,6 +51,7 @@ class ToolDesk:
         self.session = session
         self.kind: Kind = TISSUE
         self.edge_um, self.piece_um2 = EDGE_UM, PIECE_UM2
+        self.queue = EditQueue(self)
         self.likeness = LikenessTool(self)
         self.fine = FineTool(self)
 
@@ -63,10 +64,15 @@ class ToolDesk:
     @told
     def paint_with(self, value: int) -> None:
         """Have brush, polygon, fill and likeness paint the kind of this value."""
+        session = self.session
         self.kind = next(kind for kind in KINDS if kind.value == value)
-        for layer in (self.fine.layer, self.session.tissue.layer):
+        for layer in (self.fine.layer, session.tissue.layer):
             if layer is not None:
                 layer.selected_label = value
+        # Who asks for pen wants to paint pen, not to move the slide.
+        paints = self.likeness.in_hand or session.tissue.tool in ("brush", "polygon", "fill")
+        if session.tissue.layer is not None and not paints:
+            session.tissue.pick_tool("brush")
         self.likeness.refresh()
         self.changed.emit()
 
@@ -109,7 +115,7 @@ class ToolDesk:
         """Take the tool that selects what looks like a click in hand, or lay it down."""
         self._no_fine_window()
         if self.likeness.in_hand:
-            self.likeness.put_down()
+            self.likeness.lay_down()
         else:
             self.likeness.take_up()
 
@@ -147,12 +153,13 @@ class ToolDesk:
 
     def leave(self) -> None:
         """The slide is left: what was drawn finely is kept."""
-        self.likeness.put_down()
+        if self.likeness.in_hand:
+            self.likeness.lay_down()
         self.fine.keep()
 
     def drop(self) -> None:
         """The mask goes away, and with it all that rests on it."""
-        self.session.jobs.cancel("edit")
+        self.queue.clear()
         self.likeness.put_down()
         self.fine.close()
 
@@ -186,9 +193,7 @@ class ToolDesk:
         work: Callable[[TissueMask], Edit],
         then: Callable[[], Any] | None = None,
     ) -> None:
-        """Work out a correction of the mask as it stands beside the window, then make it.
-
-        If the mask changes meanwhile, it is worked out anew.
+        """Work out a correction beside the window, then make it, after those that wait already.
 
         Parameters
         ----------
@@ -199,28 +204,8 @@ class ToolDesk:
         then
             Called once it was made, or there was nothing to change.
         """
-        editor = self.need_editor()
-        mask, found = editor.mask, editor.found
-
-        def body() -> tuple[Edit, Levels | None, list[Write]]:
-            edit = work(mask)
-            after = edit.applied(mask).array
-            levels = None if edit.is_empty else mark_levels(after, found)
-            return edit, levels, writes_of(edit, mask.array)
-
-        def done(made: tuple[Edit, Levels | None, list[Write]]) -> None:
-            edit, levels, writes = made
-            if self.session.tissue.editor is not editor:
-                return
-            editor.settle()
-            if editor.mask is not mask:
-                self.edit(words, work, then)
-                return
-            self.make(edit, levels, writes)
-            if then is not None:
-                then()
-
-        self.session.jobs.start("edit", words, once(body), on_done=done)
+        self.need_editor()
+        self.queue.add(Waiting(words, work, then))
 
     def make(
         self, edit: Edit, levels: Levels | None = None, writes: list[Write] | None = None

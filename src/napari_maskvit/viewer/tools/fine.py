@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BRUSH_UM = 15.0
 FILL_ALPHA = 0.3
+WRITING = "Writing the fine edges"
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,8 @@ class FineTool:
         if np.array_equal(drawn.before, drawn.now):
             self.close()
             return
-        self.desk.edit("Writing the fine edges", drawn.edit, then=self.close)
+        if WRITING not in self.desk.queue.words:
+            self.desk.edit(WRITING, drawn.edit, then=self.close)
 
     def keep(self) -> None:
         """Write what was drawn into the mask now, without waiting for a worker."""
@@ -153,6 +155,9 @@ class FineTool:
         self._hidden = []
         if session.tissue.layer is not None:
             session.viewer.layers.selection.active = session.tissue.layer
+            # Who corrects goes on correcting: a drag must not move the slide instead.
+            if session.tissue.tool in ("", "move"):
+                session.tissue.layer.mode = "paint"
         self.desk.changed.emit()
         session.brush_changed.emit()
 

@@ -47,6 +47,7 @@ class LikenessTool:
         self._tolerance, self._radius_um = TOLERANCE, RADIUS_UM
         self._points: list[tuple[float, float]] = []
         self._layer: Any = None
+        self._before = ""
 
     @property
     def tolerance(self) -> float:
@@ -80,7 +81,9 @@ class LikenessTool:
     def take_up(self) -> None:
         """Have clicks select."""
         session = self.desk.session
+        before = session.tissue.tool
         session.tissue.pick_tool("move")
+        self._before = before
         self._layer = layer = session.tissue.layer
         layer.mouse_pan, layer.cursor = False, "cross"
         layer.mouse_drag_callbacks.append(self._on_drag)
@@ -104,6 +107,15 @@ class LikenessTool:
         if str(layer.mode) == "pan_zoom":
             layer.mouse_pan, layer.cursor = True, "standard"
         self.desk.changed.emit()
+
+    def lay_down(self) -> None:
+        """Lay the tool down and go on with the one before; never with a hand that moves the slide.
+
+        Who corrects goes on correcting: a drag that is meant to paint must not move the view.
+        """
+        self.put_down()
+        before = self._before if self._before not in ("", "move") else "brush"
+        self.desk.session.tissue.pick_tool(before)
 
     def select(self, points: list[tuple[float, float]]) -> None:
         """Compare with what lies under these points (y, x), µm from the slide's corner."""
@@ -144,7 +156,7 @@ class LikenessTool:
             self._forget()
             self.desk.changed.emit()
         else:
-            self.put_down()
+            self.lay_down()
 
     def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
         if event.button != 1:
