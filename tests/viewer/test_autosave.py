@@ -177,6 +177,79 @@ def test_a_slide_that_is_left_and_come_back_to(found, hand, settle, slide_path, 
     assert found.autosave.offer is None, "it is on display"
 
 
+def test_newer_work_than_what_was_saved_is_asked_about_once(
+    ran, hand, viewer, qtbot, settle, slide_path, monkeypatch
+):
+    told = []
+    monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
+    ran.save()
+    settle(ran)
+    saved = ran.explanation
+    hand.drag(STROKE)
+    settle(ran)
+    mask = ran.mask.array.copy()
+    told.clear()
+    again = reopened(viewer, slide_path, qtbot, settle)
+    assert again.explanation.prediction == saved.prediction
+    assert again.autosave.offer is not None
+    assert len(told) == 1, "it is not as it was left"
+    assert "never saved" in told[0]
+    again.autosave.restore()
+    settle(again)
+    assert not again.messages
+    np.testing.assert_array_equal(again.mask.array, mask)
+    assert not again.outdated, "the model has run again by itself"
+    assert again.explanation.statistics.kept["patch"] > saved.statistics.kept["patch"]
+    assert len(again.timeline.timeline.entries) == 2
+
+
+def test_restored_work_is_out_of_date_where_nothing_follows_it(
+    ran, hand, viewer, qtbot, settle, slide_path
+):
+    ran.save()
+    settle(ran)
+    hand.drag(STROKE)
+    settle(ran)
+    again = reopened(viewer, slide_path, qtbot, settle)
+    again.set_live(False)
+    again.autosave.restore()
+    settle(again)
+    assert again.outdated
+    again.run()
+    settle(again)
+    assert not again.outdated
+
+
+def test_a_window_closed_while_a_thread_has_yet_to_write_loses_nothing(
+    found, hand, viewer, qtbot, settle, slide_path, monkeypatch
+):
+    from napari_maskvit.viewer.jobs import Job
+
+    # The thread pool is full of other work: what it was given is never begun.
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "start", lambda self: None)
+        hand.drag(STROKE)
+        qtbot.waitUntil(lambda: found.autosave._writing is not None, timeout=5000)
+    assert not left_behind(slide_path)
+    assert reopened(viewer, slide_path, qtbot, settle).autosave.offer is not None
+
+
+def test_work_that_a_restore_replaces_stays_in_the_timeline(
+    found, hand, viewer, qtbot, settle, slide_path
+):
+    hand.drag(STROKE)
+    again = reopened(viewer, slide_path, qtbot, settle)
+    again.find_tissue()
+    settle(again)
+    hand.drag(((120.0, 900.0), (120.0, 960.0)))
+    settle(again)
+    mine = again.mask.array.copy()
+    again.autosave.restore()
+    settle(again)
+    aside = next(one for one in again.timeline.timeline.entries if one.kind == "put aside")
+    np.testing.assert_array_equal(again.timeline.timeline.mask_at(aside.serial).array, mine)
+
+
 # ---- the file
 
 

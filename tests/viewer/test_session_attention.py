@@ -299,6 +299,37 @@ def test_the_status_bar_says_what_lies_under_the_mouse(ran, viewer, hand, qtbot)
     qtbot.waitUntil(lambda: "none (background)" in str(viewer.status), timeout=5000)
 
 
+def test_the_status_bar_follows_a_level_under_a_mouse_that_stands_still(ran, viewer, hand, qtbot):
+    hand.hover(*TISSUE)
+    qtbot.waitUntil(lambda: "patch attention" in str(viewer.status), timeout=5000)
+    ran.show(level="region")
+    qtbot.waitUntil(lambda: "region attention" in str(viewer.status), timeout=5000)
+    assert "patch attention" not in str(viewer.status)
+    ran.show(visible=False)
+    qtbot.waitUntil(lambda: "attention" not in str(viewer.status), timeout=5000)
+
+
+def test_waiting_for_the_model_is_said_and_can_be_cancelled(session, bundle, settle, qtbot):
+    from napari_maskvit.viewer.panels.run import RunPanel
+
+    session.find_tissue()
+    qtbot.waitUntil(lambda: session.mask is not None, timeout=20_000)
+    panel = RunPanel(session)
+    qtbot.addWidget(panel)
+    session.use_model(bundle)
+    panel.start.click()
+    assert session.waiting
+    assert panel.start.isHidden()
+    assert not panel.stop.isHidden()
+    assert "model is loaded" in panel.said.text()
+    panel.stop.click()
+    assert not session.waiting
+    assert not panel.start.isHidden()
+    settle(session)
+    assert session.explanation is None
+    panel.release()
+
+
 def test_running_before_the_model_is_there_waits_for_it(session, bundle, settle):
     session.find_tissue()
     settle(session)

@@ -33,13 +33,14 @@ def test_without_a_spacing_nothing_that_needs_it_starts(viewer, bare_slide_path,
     session.failed.connect(messages.append)
     session.open(bare_slide_path)
     assert session.slide.spacing is None
-    assert all(str(unit) == "pixel" for unit in session.slide_layer.units)
+    assert not viewer.canvas.overlays.scale_bar.visible
     session.find_tissue()
     settle(session)
     assert session.mask is None
     assert len(messages) == 1
     session.give_spacing(0.5)
     assert session.slide.spacing == 0.5
+    assert viewer.canvas.overlays.scale_bar.visible
     assert all(str(unit) == "micrometer" for unit in session.slide_layer.units)
     assert tuple(session.slide_layer.scale) == (0.5, 0.5)
     session.find_tissue()
@@ -65,6 +66,67 @@ def test_two_slides_take_turns_and_keep_their_masks(session, viewer, other_slide
     assert not session.messages
 
 
+def test_a_slide_come_back_to_has_its_timeline_and_tool(
+    session, viewer, hand, other_slide_path, settle
+):
+    first = session.slide_layer
+    session.find_tissue()
+    settle(session)
+    hand.drag(((80.0, 900.0), (80.0, 960.0)))
+    settle(session)
+    session.pick_tool("eraser")
+    session.brush_um = 120.0
+    entries = session.timeline.timeline.entries
+    assert len(entries) == 2
+    session.open(other_slide_path)
+    assert not session.timeline.timeline.entries
+    session.use_slide(first)
+    assert session.timeline.timeline.entries == entries
+    assert session.tissue.tool == "eraser"
+    assert session.brush_um == 120.0
+
+
+def test_only_the_slide_that_is_studied_is_seen_and_in_view(
+    session, viewer, bare_slide_path, other_slide_path, recwarn
+):
+    first = session.slide_layer
+    viewer.scene.camera.zoom *= 3
+    camera = viewer.scene.camera.zoom
+    session.open(bare_slide_path)
+    session.open(other_slide_path)
+    other = session.slide_layer
+    assert [layer.visible for layer in session.slide_layers] == [False, False, True]
+    height, width = (side * 0.5 for side in session.slide.shape)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (height / 2, width / 2), atol=1)
+    assert viewer.scene.camera.zoom * height <= viewer.canvas.size[0]
+    session.use_slide(first)
+    assert [layer.visible for layer in session.slide_layers] == [True, False, False]
+    assert viewer.scene.camera.zoom == camera, "as it was left"
+    viewer.layers.remove(first)
+    assert session.slide_layer is other
+    assert other.visible
+    assert not [one for one in recwarn if "nits" in str(one.message)]
+
+
+def test_a_mask_layer_removed_by_mistake_is_said_to_be_safe(session, viewer, settle, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
+    session.find_tissue()
+    settle(session)
+    mask = session.mask
+    viewer.layers.remove(session.mask_layer)
+    settle(session)
+    assert len(told) == 1
+    assert "nothing is lost" in told[0]
+    session.pick_tool("brush")
+    assert session.mask_layer is not None
+    assert session.mask is mask
+    # What the program takes away itself is no mistake.
+    viewer.layers.remove(session.slide_layer)
+    settle(session)
+    assert len(told) == 1
+
+
 def test_a_removed_slide_gives_way(session, viewer):
     viewer.layers.remove(session.slide_layer)
     assert session.slide is None
@@ -78,6 +140,28 @@ def test_a_slide_that_is_none_is_refused_in_a_sentence(session, tmp_path):
     session.open(path)
     assert len(session.messages) == 1
     assert "broken.tif" in session.messages[0]
+    assert session.slide is not None
+
+
+@pytest.mark.parametrize("name", ["broken.svs", "broken.tif", "broken.png"])
+def test_a_dropped_file_that_is_none_is_one_notification_without_a_traceback(
+    viewer, tmp_path, slide_path, no_panel, capfd, name
+):
+    from napari.utils.notifications import notification_manager
+
+    session = Session.of(viewer)
+    path = tmp_path / name
+    path.write_text("This is a text.")
+    before = len(notification_manager.records)
+    # Returns, where an error would open napari's dialog of plugins.
+    viewer.window._qt_viewer._qt_open([str(path)], stack=False, plugin="napari-maskvit")
+    said = notification_manager.records[before:]
+    assert len(said) == 1
+    assert name in said[0].message
+    assert "Traceback" not in capfd.readouterr().err
+    assert not viewer.layers
+    # Beside one that can be read, that one opens.
+    viewer.open([str(path), str(slide_path)], plugin="napari-maskvit", stack=False)
     assert session.slide is not None
 
 

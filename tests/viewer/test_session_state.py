@@ -32,10 +32,13 @@ def test_everything_is_as_it_was(ran, hand, settle, viewer, slide_path, no_panel
         "mask-found.tif",
         "mask.tif",
         "session.json",
+        "timeline.json",
     ]
     assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
     mask, explanation = ran.mask.array.copy(), ran.explanation
-    corrections = ran.corrections
+    corrections, entries = ran.corrections, ran.timeline.timeline.entries
+    assert len(entries) > 1
+    assert ran.tissue.tool == "brush"
 
     again = napari.Viewer(show=True)
     try:
@@ -51,6 +54,10 @@ def test_everything_is_as_it_was(ran, hand, settle, viewer, slide_path, no_panel
         assert again.layers["attention: region"].visible
         assert again.scene.camera.zoom == 1.5
         assert session.model.sha256 == ran.model.sha256
+        assert session.timeline.timeline.entries == entries
+        assert session.tissue.tool == "brush"
+        assert session.brush_um == ran.brush_um
+        assert not session.outdated, "mask and explanation are of one moment"
         # And the work goes on: nothing but the strokes to come has to be thought of.
         session.run()
         settle(session)
@@ -79,7 +86,7 @@ def test_another_slide_of_the_same_name_does_not_get_the_mask(ran, settle, viewe
     ran.save()
     settle(ran)
     viewer.layers.clear()
-    ran._memory._kept.clear()
+    ran.memory._kept.clear()
     imwrite(slide_path, np.full((600, 600, 3), 240, np.uint8), tile=(256, 256), photometric="rgb")
     ran.open(slide_path)
     settle(ran)

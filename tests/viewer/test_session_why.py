@@ -41,6 +41,54 @@ def test_contributions_lie_over_the_slide_centred_at_nothing(ran, viewer, qtbot,
     panel.release()
 
 
+def test_a_cover_is_no_choice_of_the_person(ran, viewer, settle, other_slide_path):
+    first, attention = ran.slide_layer, ran.attention
+    attention.why.compute()
+    settle(ran)
+    attention.changes.switch(True)
+    settle(ran)
+    assert not viewer.layers["attention: patch"].visible
+    assert ran.display.visible
+    ran.save()
+    settle(ran)
+    ran.open(other_slide_path)
+    assert ran.display.visible
+    assert attention.drawn.visible
+    ran.use_slide(first)
+    assert viewer.layers["attention: patch"].visible
+
+
+@pytest.mark.parametrize("cover", ["contribution", "change", "hidden"])
+def test_run_shows_what_it_has_found(ran, viewer, settle, cover):
+    attention = ran.attention
+    if cover == "contribution":
+        attention.why.compute()
+    elif cover == "change":
+        attention.changes.switch(True)
+    else:
+        ran.show(visible=False)
+    settle(ran)
+    assert not viewer.layers["attention: patch"].visible
+    ran.run()
+    settle(ran)
+    assert viewer.layers["attention: patch"].visible
+    assert not attention.why.shown
+    assert not attention.changes.on
+
+
+def test_a_map_of_an_answer_that_no_longer_stands_is_faint(ran, viewer, hand, settle):
+    ran.attention.why.compute()
+    settle(ran)
+    layer = viewer.layers["contribution: patch"]
+    strong = layer.opacity
+    ran.set_live(False)
+    ran.pick_tool("brush")
+    hand.drag([GLASS, (80.0, 930.0)])
+    assert layer.opacity < strong / 2
+    ran.attention.why.compute()
+    settle(ran)
+
+
 def test_a_ring_says_what_the_answer_would_be_without(ran, viewer, hand, qtbot, settle):
     why = ran.attention.why
     panel = WhyPanel(ran)

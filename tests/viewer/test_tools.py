@@ -88,13 +88,73 @@ def test_a_stroke_made_while_an_edit_is_worked_out_is_kept(found, settle):
     assert found.mask.array[3, 8] == 1, "the stroke was grown, too"
 
 
+def test_tools_used_in_a_row_are_all_used_in_their_order(found, settle):
+    from napari_maskvit.tissue import edits
+
+    tools, mask = found.tools, found.mask
+    tools.edge_um = 12.0
+    wanted = edits.grown(mask, 12.0).applied(mask)
+    wanted = edits.grown(wanted, 12.0).applied(wanted)
+    wanted = edits.shrunk(wanted, 12.0).applied(wanted)
+    tools.grow()
+    tools.grow()
+    tools.shrink()
+    assert len(tools.queue.words) == 3
+    settle(found)
+    np.testing.assert_array_equal(found.mask.array, wanted.array)
+    kinds = [entry.kind for entry in found.timeline.timeline.entries]
+    assert len(kinds) == 4, kinds
+
+
+def test_undo_takes_back_what_is_still_being_made_before_what_was_made(found, press, settle):
+    found.pick_tool("brush")
+    found.mask_layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
+    settle(found)
+    before = found.mask.array.copy()
+    found.tools.grow()
+    press("Ctrl-Z")
+    assert not found.tools.queue.words
+    np.testing.assert_array_equal(found.mask.array, before)
+    press("Ctrl-Z")
+    assert found.mask.array[3, 3] == 0
+
+
+def test_a_tool_that_fails_does_not_hold_up_the_next(found, settle, monkeypatch):
+    def broken(*_args):
+        raise RuntimeError("no luck")
+
+    area = found.tissue_mm2
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_maskvit.tissue.edits.smoothed", broken)
+        found.tools.smooth()
+        found.tools.grow()
+        settle(found)
+    assert len(found.messages) == 1
+    assert "no luck" in found.messages[0]
+    assert found.tissue_mm2 > area
+
+
+@pytest.mark.parametrize("way_out", ["cancel", "key again", "fine window"])
+def test_whoever_corrects_has_a_brush_in_hand_again(found, settle, way_out):
+    found.pick_tool("move")
+    if way_out == "fine window":
+        found.tools.open_fine()
+        found.tools.discard_fine()
+    else:
+        found.tools.pick_likeness()
+        leave = found.tools.cancel_likeness if way_out == "cancel" else found.tools.pick_likeness
+        leave()
+    assert not found.tools.likeness.in_hand
+    assert found.tissue.tool == "brush"
+
+
 @pytest.mark.parametrize(
     ("key", "kind"), KIND_KEYS.items(), ids=lambda one: getattr(one, "name", one)
 )
 def test_a_key_chooses_what_the_brush_paints(found, press, hand, key, kind):
+    found.pick_tool("move")
     press(key)
     assert found.tools.kind is kind
-    found.pick_tool("brush")
     place = GLASS if kind.value == 1 else TISSUE
     area = found.tissue_mm2
     hand.drag([place, (place[0], place[1] + 40)])
@@ -146,7 +206,7 @@ def test_likeness_by_click_preview_and_keys(found, press, hand, settle, viewer):
     np.testing.assert_array_equal(found.mask.array, before)
     press("Escape")
     assert not tool.in_hand
-    assert found.mask_layer.mouse_pan
+    assert found.tissue.tool == "brush"
 
 
 def test_another_tool_lays_likeness_down(found, hand, settle, viewer):
