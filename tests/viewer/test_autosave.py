@@ -99,6 +99,7 @@ def test_a_window_closed_at_once_loses_nothing(found, hand, viewer, qtbot, settl
     settle(again)
     assert not again.messages
     np.testing.assert_array_equal(again.mask.array, mask)
+    assert again.tissue.tool == "brush"
     assert again.corrections.added_mm2 > 0.004
     assert len(again.timeline.timeline.entries) == count
     assert again.autosave.offer is None
@@ -124,6 +125,7 @@ def test_new_work_does_not_overwrite_what_is_offered(
     settle(again)
     assert not again.messages
     np.testing.assert_array_equal(again.mask.array, first)
+    assert again.tissue.tool == "eraser"
 
 
 def test_what_is_discarded_is_gone(found, hand, viewer, qtbot, settle, slide_path):

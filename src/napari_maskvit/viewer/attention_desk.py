@@ -57,6 +57,7 @@ class AttentionDesk:
         self.finer = FinerDesk(session)
         self._picture_seconds = 0.0
         self._run_next = False
+        self._taken: Explanation | None = None
 
     @property
     def drawn(self) -> Display:
@@ -110,6 +111,9 @@ class AttentionDesk:
         explanation = self.explanation
         if self.model is None or self.session.jobs.is_running("model") or explanation is None:
             self.run()
+        elif explanation is self._taken:
+            # It comes from elsewhere: no patch of it is known here.
+            self.check.follow()
         elif explanation.complete and explanation.model_sha256 == self.model.sha256:
             self.run_for(self.live.request(focus), "")
         else:
@@ -148,6 +152,7 @@ class AttentionDesk:
         """Show explanations that come from elsewhere."""
         self.beside.end(self.paint)
         self.explanation, self.beside.explanation = explanation, reference
+        self._taken = explanation
         self.live.drop()
         if explanation is None:
             self.layers.clear()

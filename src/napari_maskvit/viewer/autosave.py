@@ -262,7 +262,10 @@ class Autosave:
         if work.spacing_given and work.spacing and slide.spacing is None:
             session.give_spacing(work.spacing)
         session.tissue.parameters = TissueParameters(**work.parameters)
+        begun = session.mask is not None
         session.tissue.take(work.mask, work.found)
+        if not begun:
+            session.pick_tool("brush")
         session.timeline.resume(work.entries, aside)
         self._others, self._dirty = others, True
         if self.flush():

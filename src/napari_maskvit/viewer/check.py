@@ -86,10 +86,11 @@ class MaskCheck:
         waits = model is None or self.session.jobs.is_running("model")
         if waits or explanation is None or model is None:
             desk.run()
-        elif model.sha256 == explanation.model_sha256:
-            # Nothing says that the engine still knows any patch of it.
+        elif explanation.complete and model.sha256 == explanation.model_sha256:
+            # Whatever is computed anew shows as before until then.
             all_of_it = np.ones_like(desk.live.stale.patches)
             request = replace(desk.live.request(desk.looking_at()), stale=all_of_it)
             desk.run_for(request, WORDS)
         else:
-            desk.run()
+            request = replace(desk.live.request(desk.looking_at()), update=False)
+            desk.run_for(request, WORDS)

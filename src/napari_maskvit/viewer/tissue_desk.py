@@ -86,6 +86,7 @@ class TissueDesk:
             editor.show()
             editor.set_mask(mask)
             return
+        in_hand = (self.tool, self.brush_um) if editor else None
         self.drop()
         self.found = found or mask
         self.editor = MaskLayer(self.session.viewer, slide, mask, self.found, levels)
@@ -94,6 +95,10 @@ class TissueDesk:
         # napari's own undo knows nothing of a correction that is still being worked out.
         self.editor.layer.bind_key("Control-Z", lambda _layer: self.session.undo(), overwrite=True)
         self.brush_um = BRUSH_UM
+        if in_hand is not None:
+            # Another mask comes under the hand; what is in it stays.
+            tool, self.brush_um = in_hand
+            self.pick_tool(tool or "brush")
         self.session.mask_changed.emit()
         self.session.attention.check.start()
 
