@@ -39,8 +39,9 @@ def extract_cohort(
         f"{failed} failed"
     )
     seconds = sum(result.seconds for result in fresh)
-    if seconds:
-        share = sum(result.model_seconds for result in fresh) / seconds
+    model_seconds = sum(result.model_seconds for result in fresh)
+    if model_seconds:  # not where pixels are stored, for training the patch transformer itself
+        share = model_seconds / seconds
         console.print(f"{seconds:.1f} s, {share:.0%} of it in the patch transformer")
     return failed
 
