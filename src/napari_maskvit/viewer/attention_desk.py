@@ -281,6 +281,7 @@ class AttentionDesk:
         self.session.jobs.cancel("run")
         self.live.done()
         self._step(step)
+        self.live.prepare()
         self.session.timeline.answered(request.serial, step.explanation)
         if self.beside.is_shown:
             self.beside.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from collections.abc import Callable, Generator
 from functools import cache
 from typing import Any
@@ -11,6 +12,10 @@ from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer.torch_import import import_torch
 
 EXIT_MS = 60_000
+
+SWITCH_S = 0.0005
+"""How long a worker may keep the interpreter from the window. Drawing a frame asks for it at each
+of a hundred calls of OpenGL, and would wait ten times as long for each by Python's own setting."""
 
 Body = Callable[["Job"], Generator[Any, None, Any]]
 
@@ -58,7 +63,7 @@ class Job:
         # napari's own create_worker lists every worker for good, with all that it holds.
         from superqt.utils import create_worker
 
-        _wait_at_exit()
+        _prepare_process()
         self._worker = create_worker(self._guarded, _start_thread=False, _ignore_errors=True)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._returned)
@@ -129,10 +134,12 @@ class Job:
 
 
 @cache
-def _wait_at_exit() -> None:
-    """Let worker threads end before the interpreter does: a thread that outlives it aborts."""
+def _prepare_process() -> None:
+    """Let the window come first, and worker threads end before the interpreter does."""
+    sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
 
     def wait() -> None:
+        # A thread that outlives the interpreter aborts the process.
         from qtpy.QtCore import QThreadPool
 
         pool = QThreadPool.globalInstance()

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 QUICK_MS = 700
 """An update that takes longer shows its progress and Cancel."""
 
-VEIL_MS = 200
-"""What is up to date again before that is not veiled: it would only flash."""
+VEIL_MS = 350
+"""What is up to date again before that is not veiled: it would only flash, and napari builds its
+scene anew for it."""
 
 
 class LiveUpdate:
@@ -99,6 +100,12 @@ class LiveUpdate:
             self.stale.done(step.fresh)
             if self.stale.is_shown:
                 self.show()
+
+    def prepare(self) -> None:
+        """Have the veil at hand: adding a layer is slow, and the first stroke should not wait."""
+        if self.desk.explanation is not None and "patch" in self.desk.explanation.levels:
+            self.stale.lay_out(self.desk.explanation)
+            self.stale.prepare()
 
     def done(self) -> None:
         """Everything is up to date."""

@@ -22,8 +22,7 @@ VEIL = (0.55, 0.55, 0.55)
 class Stale:
     """Patches that wait for a run, and the layer that shows them.
 
-    The layer is made when something is out of date for the first time, and hidden while nothing
-    is.
+    The layer is hidden while nothing is out of date.
 
     Parameters
     ----------
@@ -124,19 +123,21 @@ class Stale:
     def show(self, level: str, visible: bool) -> None:
         """Veil what is out of date at a level."""
         wanted = visible and self.any
-        if self.layer is not None and self.layer not in self.viewer.layers:
-            self.layer = None
         if not wanted:
-            if self.layer is not None and self.layer.visible:
+            if self.is_shown:
                 self.layer.visible = False
             return
-        if self.layer is None:
-            self.layer = self._make()
+        self.prepare()
         self.layer.data[...] = self.cells(level)
         if self.layer.visible:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         else:
             self.layer.visible = True
+
+    def prepare(self) -> None:
+        """Put the layer among the others, unless it is there."""
+        if self.patches.size and (self.layer is None or self.layer not in self.viewer.layers):
+            self.layer = self._make()
 
     def _make(self) -> Any:
         from napari.layers import Image
