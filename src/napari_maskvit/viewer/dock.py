@@ -115,6 +115,7 @@ class MaskvitWidget(QWidget):
             session.mask_changed,
             session.explanation_changed,
             session.busy_changed,
+            session.autosave.changed,
         ):
             self.links.connect(signal, self._lead)
         self.links.connect(session.busy_changed, self._show_busy)
@@ -138,7 +139,7 @@ class MaskvitWidget(QWidget):
         looking = session.explanation is not None or session.running
         wanted = {
             "slide": not looking,
-            "tissue": measured and not looking,
+            "tissue": measured and (not looking or session.autosave.offer is not None),
             "model": False,
             "attention": session.mask is not None,
             "what changed": session.explanation is not None and len(session.timeline.timeline) > 1,
