@@ -11,7 +11,7 @@ import pytest
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain import Explainer
-from napari_maskvit.explain.granular import granular_steps
+from napari_maskvit.explain.granular import granular_factorised, granular_steps
 from napari_maskvit.model import Model
 from napari_maskvit.slide import Slide
 from napari_maskvit.tissue import TissueMask
@@ -158,3 +158,31 @@ def test_what_cannot_be_shifted_is_said(slide: Slide, model: Model, mask: Tissue
     with pytest.raises(ExplainError, match="whole number from 1 to 8"):
         encoder.granular(mask, "patch", divisions=9)
     assert encoder.granular(mask, "patch").complete
+
+
+def test_all_levels_in_one_take_the_finer_ones(
+    slide: Slide, model: Model, mask: TissueMask
+) -> None:
+    explainer = Explainer(slide, model)
+    explanation = explainer.explain(mask)
+    finer = {name: explainer.granular(mask, name).heatmap() for name in ("patch", "region")}
+    heatmap = granular_factorised(explanation, finer, gamma=0.3, combine="average")
+    plain = explanation.heatmap("factorised", gamma=0.3)
+    assert heatmap.level == "factorised"
+    assert heatmap.legend.endswith("mean over 4 shifted grids")
+    kept = np.isfinite(plain.array)
+    np.testing.assert_array_equal(np.isfinite(heatmap.array), kept)
+    tuned = [name for name in explanation.levels if name not in explanation.frozen]
+    weights = {name: 0.3 if name in tuned else 0.7 for name in explanation.levels}
+    slide_level = explanation.heatmap("slide").array
+    rows, columns = finer["patch"].array.shape
+    expected = sum(
+        weights[name] * picture[:rows, :columns]
+        for name, picture in (
+            ("patch", finer["patch"].array),
+            ("region", finer["region"].array),
+            ("slide", slide_level),
+        )
+    ) / sum(weights.values())
+    seen = kept[: expected.shape[0], : expected.shape[1]]
+    np.testing.assert_allclose(heatmap.array[:rows, :columns][seen], expected[seen], atol=1e-5)

@@ -166,6 +166,12 @@ def test_finer_attention_replaces_the_picture_and_follows(ran, hand, qtbot, sett
     assert isinstance(ran.attention.picture(), GranularHeatmap)
     assert region.scale[0] == pytest.approx(ran.attention.picture().spacing)
     assert region.data_to_world((-0.5, -0.5)) == pytest.approx((-0.25, -0.25))
+    ran.show(level="factorised")
+    settle(ran)
+    assert isinstance(ran.attention.picture(), GranularHeatmap)
+    assert finer.why_not is None
+    ran.show(level="slide")
+    assert "whole regions" in finer.why_not
     ran.show(level="patch", normalisation="rank")
     first = ran.explanation
     ran.pick_tool("eraser")

@@ -7,15 +7,15 @@ copy cuts the slide and its mask anew, and is a run of its own; nothing is ever 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.ground import Ground
-from napari_maskvit.explain.heatmap import Heatmap, colour_limits
+from napari_maskvit.explain.heatmap import Heatmap, colour_limits, factorised_heatmap
 from napari_maskvit.explain.normalise import normalise
 from napari_maskvit.explain.plan import make_plan
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain.attention import Head, LevelAttention
     from napari_maskvit.explain.engine import Explainer
+    from napari_maskvit.explain.explanation import Explanation
     from napari_maskvit.explain.hierarchy import Run
     from napari_maskvit.explain.lattice import Lattice
     from napari_maskvit.explain.progress import Progress
@@ -136,6 +137,42 @@ class Granular:
             for cells, moved, length in zip(self.shape, shift, attention.shape, strict=True)
         )
         return rows[:, None], columns[None, :]
+
+
+def granular_factorised(
+    explanation: Explanation, finer: Mapping[str, GranularHeatmap], *, gamma: float, combine: str
+) -> GranularHeatmap:
+    """All levels in one picture, with finer ones in place of those that there are.
+
+    Parameters
+    ----------
+    explanation
+        Of the plain grid.
+    finer
+        Pictures on shifted grids by level, in one normalisation and scope.
+    gamma, combine
+        As `Explanation.heatmap` takes them.
+
+    Raises
+    ------
+    ExplainError
+        If the explanation has fewer than two levels.
+    """
+    first = next(iter(finer.values()))
+    whole = factorised_heatmap(
+        explanation.levels,
+        explanation.slide_spacing,
+        frozen=explanation.frozen,
+        head=first.head,
+        normalisation=first.normalisation,
+        scope=first.scope,
+        gamma=gamma,
+        combine=combine,
+        slide_shape=explanation.slide_shape,
+        finer=finer,
+    )
+    facts = {field.name: getattr(whole, field.name) for field in fields(whole)}
+    return GranularHeatmap(**facts, grids=first.grids)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "finer"
 LEVELS = ("patch", "region")
+FACTORISED = "factorised"
 
 
 class FinerDesk:
@@ -58,6 +59,19 @@ class FinerDesk:
         """Stop working it out; what is known stays known."""
         self.session.jobs.cancel(CHANNEL)
 
+    @property
+    def why_not(self) -> str | None:
+        """Why there is nothing finer of the level on display."""
+        desk = self.session.attention
+        explanation, model = desk.explanation, desk.model
+        if explanation is None:
+            return None
+        if not _needed(explanation, desk.layers.current_level):
+            return "The slide level weighs whole regions: there is nothing finer of it."
+        if model is None or model.sha256 != explanation.model_sha256:
+            return f"Load {explanation.model_title} first: these pictures are its own."
+        return None
+
     def _follow(self) -> None:
         desk = self.session.attention
         explanation, display = desk.explanation, desk.display
@@ -69,17 +83,19 @@ class FinerDesk:
             not self.on
             or explanation is None
             or not explanation.complete
-            or level not in LEVELS
+            or level is None
+            or self.why_not is not None
             or desk.is_running
             or self._is_shown(level)
         ):
             return
-        if level in self._found:
-            found = self._found[level]
+        needed = _needed(explanation, level)
+        if all(name in self._found for name in needed):
+            found = {name: self._found[name] for name in needed}
             self.session.jobs.start(
                 CHANNEL,
                 "",
-                once(lambda: _picture(found, display)),
+                once(lambda: _picture(explanation, level, found, display)),
                 on_done=lambda picture: self._show(explanation, display, level, picture),
             )
         else:
@@ -89,33 +105,32 @@ class FinerDesk:
         desk = self.session.attention
         slide, model, options = self.session.need_slide(), desk.model, desk.options
         editor = self.session.tissue.editor
-        if model is None or editor is None or model.sha256 != explanation.model_sha256:
+        if model is None or editor is None:
             return
         mask, focus, display = editor.mask, desk.looking_at(), desk.display
+        needed, known = _needed(explanation, level), dict(self._found)
 
-        def body(job: Job) -> Generator[None, None, tuple[Granular, Heatmap] | None]:
+        def body(job: Job) -> Generator[None, None, tuple[dict[str, Granular], Heatmap] | None]:
             with desk.explainers.engine:
                 import_torch()
                 share_cores()
                 from napari_maskvit.explain.granular import granular_steps
 
                 explainer = desk.explainers.of(slide, model, options)
-                steps = granular_steps(explainer, mask, level, focus=focus)
-                try:
-                    while not job.cancelled:
-                        try:
-                            next(steps)
-                        except StopIteration as end:
-                            return end.value, _picture(end.value, display)
-                finally:
-                    steps.close()
+                for name in needed:
+                    if name in known:
+                        continue
+                    made = _finish(job, granular_steps(explainer, mask, name, focus=focus))
+                    if made is None:
+                        return None
+                    known[name] = made
+                return known, _picture(explanation, level, known, display)
             yield
-            return None
 
-        def done(found: tuple[Granular, Heatmap] | None) -> None:
+        def done(found: tuple[dict[str, Granular], Heatmap] | None) -> None:
             if found is None or self._of is not explanation:
                 return
-            self._found[level] = found[0]
+            self._found |= found[0]
             self._show(explanation, display, level, found[1])
 
         self.session.jobs.start(CHANNEL, "Averaging over shifted grids", body, on_done=done)
@@ -140,8 +155,42 @@ class FinerDesk:
         return isinstance(self.session.attention.layers.pictures.get(level), GranularHeatmap)
 
 
-def _picture(found: Granular, display: Display) -> Heatmap:
-    from napari_maskvit.explain.attention import usable_head
+def _needed(explanation: Explanation, level: str | None) -> tuple[str, ...]:
+    """Levels to work out on shifted grids for the picture of a level; none where none helps."""
+    if level == FACTORISED:
+        return tuple(name for name in LEVELS if name in explanation.levels)
+    return (level,) if level in LEVELS else ()
 
-    head = usable_head(display.head, found.copies[0][1].heads)
-    return found.heatmap(head=head, normalisation=display.normalisation, scope=display.scope)
+
+def _finish(job: Job, steps: Generator[Any, None, Granular]) -> Granular | None:
+    """The end of all steps; None once cancelled."""
+    try:
+        while not job.cancelled:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made: Granular = end.value
+                return made
+    finally:
+        steps.close()
+    return None
+
+
+def _picture(
+    explanation: Explanation, level: str, found: Mapping[str, Granular], display: Display
+) -> Heatmap:
+    from napari_maskvit.explain.attention import usable_head
+    from napari_maskvit.explain.granular import granular_factorised
+
+    finer = {
+        name: one.heatmap(
+            head=usable_head(display.head, one.copies[0][1].heads),
+            normalisation=display.normalisation,
+            scope=display.scope,
+        )
+        for name, one in found.items()
+        if name in _needed(explanation, level)
+    }
+    if level in finer:
+        return finer[level]
+    return granular_factorised(explanation, finer, gamma=display.gamma, combine=display.combine)
