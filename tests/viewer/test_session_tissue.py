@@ -54,7 +54,7 @@ def test_a_stroke_is_seen_apart_and_taken_back(found, hand, qtbot):
     assert found.corrections.removed_mm2 == 0
     marks = found.tissue.editor.marks.levels
     assert marks[0][cell(found, GLASS)] == 1
-    assert marks[-1].max() == 3
+    assert marks[-1].max() == 4
     np.testing.assert_array_equal(found.found.array, before)
 
     found.undo()

@@ -96,6 +96,7 @@ class LiveUpdate:
 
     def step(self, step: Step) -> None:
         """Patches are there again: they are veiled no more."""
+        self._mark()
         if step.fresh and self.stale.any:
             self.stale.done(step.fresh)
             if self.stale.is_shown:
@@ -115,6 +116,7 @@ class LiveUpdate:
 
     def show(self) -> None:
         """Veil what is out of date at the level on display."""
+        self._mark()
         level = self.desk.layers.current_level
         self.stale.show(level or "patch", self.desk.drawn.visible and level is not None)
 
@@ -122,6 +124,13 @@ class LiveUpdate:
         """Forget everything."""
         self._stop()
         self.stale.drop()
+        self._mark()
+
+    def _mark(self) -> None:
+        """Over the colours of attention, corrections are edges: filled, they would look like it."""
+        editor = self.session.tissue.editor
+        if editor is not None:
+            editor.marks.fill(self.desk.explanation is None or not self.desk.display.visible)
 
     def _stop(self) -> None:
         self._quick.stop()

@@ -14,12 +14,15 @@ from napari_maskvit.viewer.layers import TAG
 Box = tuple[slice, slice]
 Levels = Sequence[NDArray[np.uint8]]
 
-ADDED, REMOVED, OUTLINE = 1, 2, 3
+ADDED, REMOVED, OUTLINE, ADDED_EDGE, REMOVED_EDGE = 1, 2, 3, 4, 5
 COLOURS = {
     ADDED: (0.10, 0.45, 1.00, 0.35),
     REMOVED: (1.00, 0.45, 0.00, 0.35),
     OUTLINE: (0.0, 0.42, 0.47, 1.0),
+    ADDED_EDGE: (0.10, 0.45, 1.00, 1.0),
+    REMOVED_EDGE: (1.00, 0.45, 0.00, 1.0),
 }
+FILLS = (ADDED, REMOVED)
 COARSEST = 512
 
 
@@ -41,6 +44,7 @@ class Marks:
         from napari.layers import Labels
 
         self.levels = list(levels)
+        self._filled = True
         self.layer = Labels(
             self.levels,
             multiscale=True,
@@ -50,6 +54,13 @@ class Marks:
             metadata={TAG: {"kind": "outline"}},
             **place,
         )
+
+    def fill(self, on: bool) -> None:
+        """Fill what was added and removed, or draw its edge alone, as over other colours."""
+        if on != self._filled:
+            self._filled = on
+            shown = {mark: colour for mark, colour in COLOURS.items() if on or mark not in FILLS}
+            self.layer.colormap = _colormap(shown)
 
     def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], *boxes: Box) -> None:
         """Bring boxes of the mask, their rims included, up to date."""
@@ -87,12 +98,20 @@ def _mark(
     )
     marks = levels[0][rows, columns]
     marks[...] = 0
-    if found is not mask:
-        now, then = mask[rows, columns], found[rows, columns] == 1
-        marks[(now == 1) & ~then] = ADDED
+    wide, inside = _with_rim(mask.shape, (rows, columns))
+    now = mask[wide]
+    outline = _inner_edge(now == 1)[inside]
+    if found is mask:
+        marks[outline] = OUTLINE
+    else:
+        then = found[wide] == 1
         # An excluded kind has a colour of its own, which says more.
-        marks[then & (now == 0)] = REMOVED
-    marks[inner_edge(mask, (rows, columns))] = OUTLINE
+        added, removed = (now == 1) & ~then, then & (now == 0)
+        marks[added[inside]] = ADDED
+        marks[removed[inside]] = REMOVED
+        marks[outline] = OUTLINE
+        marks[_inner_edge(added)[inside]] = ADDED_EDGE
+        marks[_inner_edge(removed)[inside]] = REMOVED_EDGE
     for fine, coarse in pairwise(levels):
         rows, columns = (
             slice(max(0, side.start // 2 - 1), (side.stop + 1) // 2) for side in (rows, columns)
@@ -101,8 +120,8 @@ def _mark(
 
 
 def outline_only() -> Any:
-    """The marks' colormap with everything but the outline left out."""
-    return _colormap({OUTLINE: COLOURS[OUTLINE]})
+    """The marks' colormap with everything but edges left out, all of one colour."""
+    return _colormap(dict.fromkeys((OUTLINE, ADDED_EDGE, REMOVED_EDGE), COLOURS[OUTLINE]))
 
 
 def _colormap(colours: Mapping[int, tuple[float, ...]]) -> Any:
@@ -114,21 +133,26 @@ def _colormap(colours: Mapping[int, tuple[float, ...]]) -> Any:
     return DirectLabelColormap(color_dict=table)
 
 
-def inner_edge(array: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
-    """Tissue pixels of a box with a neighbour that is not tissue; the slide's border is none."""
-    rows, columns = box
-    top, left = max(0, rows.start - 1), max(0, columns.start - 1)
-    tissue = array[top : rows.stop + 1, left : columns.stop + 1] == 1
-    inside = tissue.copy()
-    inside[1:] &= tissue[:-1]
-    inside[:-1] &= tissue[1:]
-    inside[:, 1:] &= tissue[:, :-1]
-    inside[:, :-1] &= tissue[:, 1:]
-    edge = tissue & ~inside
-    return edge[
-        rows.start - top : min(rows.stop, array.shape[0]) - top,
-        columns.start - left : min(columns.stop, array.shape[1]) - left,
-    ]
+def _with_rim(shape: tuple[int, ...], box: Box) -> tuple[Box, Box]:
+    """A box with a pixel more on each side, where there is one, and the box within that."""
+    starts = [max(0, side.start - 1) for side in box]
+    stops = [min(length, side.stop + 1) for side, length in zip(box, shape, strict=True)]
+    rows, columns = (slice(*ends) for ends in zip(starts, stops, strict=True))
+    down, right = (
+        slice(side.start - start, min(side.stop, length) - start)
+        for side, start, length in zip(box, starts, shape, strict=True)
+    )
+    return (rows, columns), (down, right)
+
+
+def _inner_edge(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of a region with a neighbour outside of it; the picture's border is none."""
+    inside = region.copy()
+    inside[1:] &= region[:-1]
+    inside[:-1] &= region[1:]
+    inside[:, 1:] &= region[:, :-1]
+    inside[:, :-1] &= region[:, 1:]
+    return region & ~inside
 
 
 def _pooled(fine: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
