@@ -62,6 +62,8 @@ def tab_stops(dock: MaskvitWidget) -> list[tuple[int, int]]:
             continue
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isEnabled():
             inside = dock.scroll_area.widget()
+            if not inside.isAncestorOf(widget):
+                continue  # the foot, which does not scroll
             corner = widget.mapTo(inside, widget.rect().topLeft())
             places.append((corner.y() + widget.height() // 2, corner.x()))
     return places

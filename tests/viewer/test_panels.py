@@ -101,11 +101,7 @@ def test_without_a_slide_the_panel_offers_to_open_one(dock):
     assert panel.open_button.isVisible()
     assert panel.sample_button.isVisible()
     assert not panel.question.isVisible()
-    for name, control in (("tissue", "find_button"), ("attention", "run.start")):
-        dock.sections[name].set_open(True)
-        widget = step(dock, name)
-        for attribute in control.split("."):
-            widget = getattr(widget, attribute)
+    for widget in (step(dock, "tissue").find_button, dock.run.start):
         assert not widget.isEnabled()
         assert widget.toolTip() == "Open a slide first."
 
@@ -115,10 +111,10 @@ def test_the_slide_is_told_in_words(dock, core):
     panel = step(dock, "slide")
     assert panel.name.toolTip() == str(core)
     text = said(panel)
-    assert "1.02 × 0.768 mm" in text
+    assert "1.02 × 0.77 mm" in text
     assert "2,048 × 1,536 px" in text
     assert "0.5 µm/px (about 20×), from TIFF resolution tag" in text
-    assert dock.sections["slide"].header.summary.text() == f"1.02 × 0.768{NB}mm"
+    assert dock.sections["slide"].header.summary.text() == f"1.02 × 0.77{NB}mm"
     assert not panel.open_button.isVisible()
 
 
@@ -137,7 +133,7 @@ def test_an_unknown_spacing_is_asked_for_and_nothing_starts_before(
     assert not tissue.knobs.isEnabled()
     assert not tissue.load_button.isEnabled()
     assert "Say how large a pixel is first" in tissue.find_button.toolTip()
-    assert not step(dock, "attention").run.start.isEnabled()
+    assert not dock.run.start.isEnabled()
     click(qtbot, panel.question.offers[offer])
     assert dock.session.slide.spacing == spacing
     assert not panel.question.isVisible()
@@ -223,16 +219,20 @@ def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, hand,
     dock.session.open(core)
     find_tissue(qtbot, dock)
     session, correcting = dock.session, step(dock, "tissue").correcting
-    click(qtbot, correcting.tools["brush"])
-    assert correcting.tools["brush"].isChecked()
+    tools = dock.hand.tools
+    click(qtbot, tools["brush"])
+    assert tools["brush"].isChecked()
     assert session.mask_layer.mode == "paint"
-    slide_to(qtbot, correcting.brush, 200)
+    slide_to(qtbot, dock.hand.brush, 200)
     assert session.brush_um == pytest.approx(200, rel=0.05)
     hand.drag(STROKE)
     qtbot.waitUntil(lambda: session.corrections.added_mm2 > 0)
     assert "added" in correcting.changed.text()
-    click(qtbot, correcting.undo)
+    assert not dock.hand.redo.isEnabled()
+    click(qtbot, dock.hand.undo)
     qtbot.waitUntil(lambda: session.corrections.added_mm2 == 0)
+    qtbot.waitUntil(dock.hand.redo.isEnabled)
+    assert not dock.hand.undo.isEnabled()
     hand.drag(STROKE)
     qtbot.waitUntil(correcting.discard.isEnabled)
     click(qtbot, correcting.discard)
@@ -243,7 +243,7 @@ def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, hand,
 def test_a_tool_picked_in_napari_is_marked_here_too(dock, core, qtbot):
     dock.session.open(core)
     find_tissue(qtbot, dock)
-    tools = step(dock, "tissue").correcting.tools
+    tools = dock.hand.tools
     dock.session.mask_layer.mode = "erase"
     assert [name for name, made in tools.items() if made.isChecked()] == ["eraser"]
     click(qtbot, tools["eraser"])

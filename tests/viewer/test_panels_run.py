@@ -9,6 +9,7 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_maskvit.viewer.answers import pinned
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.parts.controls import Choice
 from napari_maskvit.viewer.wording import NB, share
@@ -86,7 +87,7 @@ def ready(dock, core, bundle, qtbot):
 @pytest.fixture
 def done(ready, qtbot):
     """The tiny model run."""
-    click(qtbot, ready.sections["attention"].content.run.start)
+    click(qtbot, ready.run.start)
     wait_for_run(qtbot, ready)
     return ready
 
@@ -136,7 +137,7 @@ def test_the_model_is_told_in_a_sentence(ready, qtbot):
     assert "Levels: patch, region and slide." in text
     assert "Works at 1 µm/px (about 10×): tokens 16 µm, patches 64 µm, regions 256 µm wide." in text
     assert "Its weights are random." in text
-    beside_run = ready.sections["attention"].content.run.model
+    beside_run = ready.sections["attention"].content.model
     assert beside_run.isVisible()
     assert "Research use only" in beside_run.text()
 
@@ -192,28 +193,34 @@ def test_run_turns_into_cancel_and_progress_into_attention(ready, qtbot):
     panel = ready.sections["attention"].content
     assert not panel.look.isVisible()
     told: list[str] = []
-    ready.session.progressed.connect(lambda _step: told.append(panel.run.said.text()))
-    click(qtbot, panel.run.start)
-    assert panel.run.stop.isVisible()
-    assert not panel.run.start.isVisible()
-    assert panel.run.bar.isVisible()
+    ready.session.progressed.connect(lambda _step: told.append(ready.run.said.text()))
+    place = ready.run.start.mapToGlobal(QPoint(0, 0))
+    click(qtbot, ready.run.start)
+    assert ready.run.stop.isVisible()
+    # Nothing moves away under the hand, and the second half of a double click cancels nothing.
+    assert ready.run.stop.mapToGlobal(QPoint(0, 0)) == place
+    qtbot.mouseDClick(ready.run.stop, Qt.MouseButton.LeftButton)
+    assert ready.session.running
+    assert not ready.run.start.isVisible()
+    assert ready.run.bar.isVisible()
     wait_for_run(qtbot, ready)
     assert any("patches" in text for text in told)
-    assert panel.run.start.isVisible()
-    assert panel.run.start.text() == "Run again"
-    assert not panel.run.bar.isVisible()
+    assert ready.run.start.isVisible()
+    assert ready.run.start.text() == "Run again"
+    assert ready.run.start.mapToGlobal(QPoint(0, 0)) == place
+    assert ready.run.said.text() == pinned(ready.session.explanation.prediction, None)
+    assert not ready.run.bar.isVisible()
     assert panel.look.isVisible()
     opened = [name for name, section in ready.sections.items() if section.is_open]
     assert opened == ["attention", "result"]
 
 
 def test_cancel_answers_at_once(ready, qtbot):
-    panel = ready.sections["attention"].content
-    click(qtbot, panel.run.start)
-    click(qtbot, panel.run.stop)
+    click(qtbot, ready.run.start)
+    click(qtbot, ready.run.stop)
     assert not ready.session.running
-    assert panel.run.start.isVisible()
-    assert panel.run.start.isEnabled()
+    assert ready.run.start.isVisible()
+    assert ready.run.start.isEnabled()
 
 
 def test_levels_are_switched_by_button_and_the_legend_follows(done, qtbot):
@@ -233,6 +240,9 @@ def test_levels_are_switched_by_button_and_the_legend_follows(done, qtbot):
 
 def test_gamma_belongs_to_the_factorised_picture(done, qtbot):
     look = done.sections["attention"].content.look
+    # What comes first is all levels in one.
+    assert done.session.display.level == "factorised"
+    click(qtbot, look.levels.buttons["patch"])
     assert not look.gamma.isEnabled()
     assert "factorised" in look.gamma.toolTip()
     click(qtbot, look.levels.buttons["factorised"])
@@ -298,10 +308,24 @@ def test_the_answer_is_told_in_words_and_bars(done, qtbot):
     qtbot.waitUntil(lambda: all(label in said(panel) for label in LABELS))
     text = said(panel)
     assert "Its weights are random." in panel.against.sentences
+    assert "Its weights are random." in text
     kept = done.session.explanation.statistics.kept["patch"]
     assert f"{kept:,} of" in text
     assert "0 % of attention" in text
     assert done.sections["result"].header.summary.text() == prediction.label
+
+
+def test_reasons_for_caution_are_read_once_and_then_stand_in_a_line(done, qtbot):
+    against = done.sections["result"].content.against
+    assert against.list.isVisible()
+    before = done.session.explanation
+    done.session.run()
+    qtbot.waitUntil(lambda: done.session.explanation is not before, timeout=60_000)
+    wait_for_run(qtbot, done)
+    assert not against.list.isVisible()
+    assert "for caution" in against.toggle.text()
+    click(qtbot, against.toggle)
+    assert against.list.isVisible()
 
 
 def test_a_model_without_a_head_says_so(dock, core, qtbot, encoder):
@@ -315,7 +339,7 @@ def test_a_model_without_a_head_says_so(dock, core, qtbot, encoder):
     options = model.options
     assert not options.masked["region"].isEnabled()
     assert "no region transformer" in options.masked["region"].toolTip()
-    click(qtbot, dock.sections["attention"].content.run.start)
+    click(qtbot, dock.run.start)
     wait_for_run(qtbot, dock)
     panel = dock.sections["result"].content
     assert panel.answer.text() == "No prediction"

@@ -12,9 +12,11 @@ from qtpy.QtGui import QWheelEvent  # noqa: E402
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QVBoxLayout, QWidget  # noqa: E402
 
 from napari_maskvit.viewer.parts import controls, text  # noqa: E402
-from napari_maskvit.viewer.parts.bars import ProbabilityBars  # noqa: E402
+from napari_maskvit.viewer.parts.bars import ProbabilityBars, Scale  # noqa: E402
+from napari_maskvit.viewer.parts.cautions import Cautions  # noqa: E402
 from napari_maskvit.viewer.parts.colourbar import ColourBar  # noqa: E402
 from napari_maskvit.viewer.parts.fold import Fold  # noqa: E402
+from napari_maskvit.viewer.parts.line import Line  # noqa: E402
 from napari_maskvit.viewer.parts.section import Section  # noqa: E402
 from napari_maskvit.viewer.parts.style import style_sheet  # noqa: E402
 
@@ -214,3 +216,44 @@ def test_a_long_text_wraps_instead_of_widening_the_column(shown):
     assert holder.width() == 300
     assert holder.minimumSizeHint().width() <= 300
     assert label.height() > 3 * label.fontMetrics().height()
+
+
+def test_cautions_open_for_what_is_new_and_fold_with_the_next_answer(shown, qtbot):
+    cautions = Cautions()
+    shown(cautions)
+    first, second = object(), object()
+    cautions.show_sentences(("a.", "unfinished."), None)
+    cautions.show_sentences(("a.",), first)
+    assert cautions.list.isVisible()
+    cautions.show_sentences(("a.",), first)
+    assert cautions.list.isVisible()
+    cautions.show_sentences(("a.",), second)
+    assert not cautions.list.isVisible()
+    assert "1 reason for caution" in cautions.toggle.text()
+    cautions.show_sentences(("a.", "b."), object())
+    assert cautions.list.isVisible()
+    qtbot.mouseClick(cautions.toggle, Qt.MouseButton.LeftButton)
+    assert not cautions.list.isVisible()
+    qtbot.mouseClick(cautions.toggle, Qt.MouseButton.LeftButton)
+    cautions.show_sentences(("a.", "b."), object())
+    assert cautions.list.isVisible()
+    cautions.show_sentences((), object())
+    assert not cautions.isVisible()
+
+
+@pytest.mark.parametrize("value", [-1.0, 2.4, 5.6])
+def test_a_number_stands_on_its_scale(shown, value):
+    scale = Scale()
+    holder = shown(scale)
+    scale.show_value(tuple("012345"), value)
+    assert "scale from 0 to 5" in scale.accessibleName()
+    assert scale.grab().toImage() != holder.grab().toImage()
+    scale.show_value((), 0.0)
+    assert not scale.isVisible()
+
+
+def test_a_line_is_shortened_and_says_all_in_its_tooltip(shown):
+    line = Line("A rather long sentence that does not fit into so narrow a column")
+    shown(line)
+    assert line.sizeHint().width() < 100
+    assert line.toolTip() == line.text() == line.accessibleName()

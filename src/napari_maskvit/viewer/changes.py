@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEFORE, FIRST, PLAIN = "before", "first", "plain"
 NAMES = {
-    BEFORE: "Before the last correction",
+    BEFORE: "The step before",
     FIRST: "The first run",
     PLAIN: "Plain attention",
 }
@@ -28,10 +28,10 @@ MOST_KEPT = 6
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison that has been made: numbers, the picture of one level, and of what."""
+    """A comparison that has been made: numbers, the picture of one level if shown, and of what."""
 
     change: Change
-    picture: SignedHeatmap
+    picture: SignedHeatmap | None
     now: Explanation
     then: Explanation
 
@@ -108,20 +108,25 @@ class ChangesDesk:
     def update(self) -> None:
         """Compare again, in a worker; the newest pair wins."""
         now, then = self._latest, self.reference
-        if not self.on or now is None or then is None:
+        if now is None or then is None:
             self.session.jobs.cancel("changes")
             self.compared = None
+        if not self.on or now is None or then is None:
             self.layers.clear()
             self.changed.emit()
+        if now is None or then is None:
             return
         display = self.session.display
         self._asked = (display.level, *display.values_key)
         both = [level for level in now.heatmap_levels if level in then.heatmap_levels]
         level = display.level if display.level in both else both[0]
+        shown = self.on
 
         def work() -> Compared:
             from napari_maskvit.explain.change import change, heatmap_change
 
+            if not shown:
+                return Compared(change(now, then), None, now, then)
             # Ranks change everywhere when one does; multiples of the even share only where
             # something happened.
             asked = replace(display, normalisation="relative")
@@ -176,10 +181,11 @@ class ChangesDesk:
             del self._kept[key]
 
     def _compared(self, compared: Compared) -> None:
-        if not self.on or compared.now is not self._latest or compared.then is not self.reference:
+        if compared.now is not self._latest or compared.then is not self.reference:
             return
-        self.compared = compared
-        self.layers.show(compared.picture.level, compared.picture, compared.now.slide_spacing)
+        self.compared, picture = compared, compared.picture
+        if picture is not None and self.on:
+            self.layers.show(picture.level, picture, compared.now.slide_spacing)
         self.changed.emit()
 
 

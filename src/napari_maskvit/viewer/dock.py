@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_maskvit.viewer.panels.attention import AttentionPanel
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.changes import ChangesPanel
+from napari_maskvit.viewer.panels.hand import HandPanel
 from napari_maskvit.viewer.panels.model import ModelPanel
 from napari_maskvit.viewer.panels.result import ResultPanel
+from napari_maskvit.viewer.panels.run import RunPanel
 from napari_maskvit.viewer.panels.slide import SlidePanel
 from napari_maskvit.viewer.panels.tissue import TissuePanel
 from napari_maskvit.viewer.panels.why import WhyPanel
 from napari_maskvit.viewer.parts.links import Links
 from napari_maskvit.viewer.parts.section import Section
-from napari_maskvit.viewer.parts.style import style_sheet
+from napari_maskvit.viewer.parts.style import set_role, style_sheet
 from napari_maskvit.viewer.session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class MaskvitWidget(QWidget):
         self.session = Session.of(napari_viewer)
         self.links = Links()
         self.panels = [make(self.session) for make in _STEPS]
+        self.hand, self.run = HandPanel(self.session), RunPanel(self.session)
         self.sections = {
             panel.title.lower(): Section(number, panel.title, panel)
             for number, panel in enumerate(self.panels, start=1)
@@ -84,7 +87,7 @@ class MaskvitWidget(QWidget):
     def release(self) -> None:
         """Cut the connections to the session; the widget stays as it is."""
         self.links.close()
-        for panel in self.panels:
+        for panel in (*self.panels, self.hand, self.run):
             panel.release()
 
     def _lay_out(self) -> None:
@@ -101,12 +104,18 @@ class MaskvitWidget(QWidget):
         self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scroll_area.setWidget(inside)
-        self.busy = _Busy()
+        foot = QFrame()
+        set_role(foot, "foot")
+        column = QVBoxLayout(foot)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.hand)
+        column.addWidget(self.run)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addWidget(self.scroll_area, 1)
-        whole.addWidget(self.busy)
+        whole.addWidget(foot)
 
     def _connect_session(self, viewer: napari.Viewer) -> None:
         session = self.session
@@ -118,19 +127,11 @@ class MaskvitWidget(QWidget):
             session.autosave.changed,
         ):
             self.links.connect(signal, self._lead)
-        self.links.connect(session.busy_changed, self._show_busy)
         self.links.connect_event(viewer.events.theme, self._dress)
         self._dress()
-        self._show_busy()
 
     def _dress(self, _event: object = None) -> None:
         self.setStyleSheet(style_sheet(str(self.session.viewer.theme)))
-
-    def _show_busy(self) -> None:
-        session = self.session
-        # A run has its own bar, with numbers, beside its Cancel.
-        shown_there = session.running and self.sections["attention"].is_open
-        self.busy.show_words(None if shown_there else session.busy)
 
     def _lead(self) -> None:
         session = self.session
@@ -142,7 +143,7 @@ class MaskvitWidget(QWidget):
             "tissue": measured and (not looking or session.autosave.offer is not None),
             "model": False,
             "attention": session.mask is not None,
-            "what changed": session.explanation is not None and len(session.timeline.timeline) > 1,
+            "what changed": session.attention.changes.before is not None,
         }
         if session.explanation is None:
             wanted["result"] = False
@@ -150,37 +151,3 @@ class MaskvitWidget(QWidget):
             wanted["result"] = True
         for name, is_open in wanted.items():
             self.sections[name].set_open(is_open)
-
-
-class _Busy(QFrame):
-    """What is going on, in words, at the foot of the panel; no room while nothing is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words = QLabel()
-        bar = QProgressBar()
-        bar.setRange(0, 0)
-        bar.setTextVisible(False)
-        bar.setFixedHeight(4)
-        bar.setAccessibleName("Busy")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 4, 10, 6)
-        column.setSpacing(3)
-        column.addWidget(self.words)
-        column.addWidget(bar)
-        # Quick work should not flash.
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(300)
-        self._soon.timeout.connect(self.show)
-        self.hide()
-
-    def show_words(self, words: str | None) -> None:
-        """Show `words` if they last; None hides."""
-        if words is None:
-            self._soon.stop()
-            self.hide()
-            return
-        self.words.setText(f"{words.rstrip('.…')}…")
-        if self.isHidden() and not self._soon.isActive():
-            self._soon.start()

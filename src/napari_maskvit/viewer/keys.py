@@ -18,6 +18,16 @@ LEVEL_KEYS = dict(zip(("Ctrl-1", "Ctrl-2", "Ctrl-3", "Ctrl-4"), LEVELS, strict=T
 KIND_KEYS = dict(
     zip(("Ctrl-5", "Ctrl-6", "Ctrl-7", "Ctrl-8", "Ctrl-9"), (TISSUE, *EXCLUDED), strict=True)
 )
+HAND_KEYS = {
+    "1": "eraser",
+    "2": "brush",
+    "3": "polygon",
+    "4": "fill",
+    "Ctrl-Z": "undo",
+    "Ctrl-Shift-Z": "redo",
+}
+"""napari's own keys while the mask is selected, for people."""
+
 TOOL_KEYS = {
     "Shift-S": "smooth edges",
     "Shift-E": "grow (expand)",

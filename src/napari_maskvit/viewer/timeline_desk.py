@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_maskvit.tissue.kinds import EXCLUDED
 from napari_maskvit.viewer.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
     from napari_maskvit.viewer.timeline import Entry
 
+MARKED = "marked as"
 _BY_MODE = {"paint": "painted", "erase": "erased", "fill": "filled", "polygon": "outlined"}
 
 
@@ -160,8 +162,11 @@ class TimelineDesk:
         history = editor.layer._undo_history
         if redone and history and frozenset(map(id, history[-1])) == redone:
             return "redone"
-        kind = _BY_MODE.get(str(editor.layer.mode), "changed")
-        return "erased" if kind == "painted" and not editor.layer.selected_label else kind
+        kind, paints = _BY_MODE.get(str(editor.layer.mode), "changed"), editor.layer.selected_label
+        excluded = next((one.name.lower() for one in EXCLUDED if one.value == paints), None)
+        if excluded and kind in ("painted", "filled", "outlined"):
+            return f"{MARKED} {excluded}"
+        return "erased" if kind == "painted" and not paints else kind
 
     def _remember(self, editor: MaskLayer) -> None:
         waiting: Any = editor.layer._redo_history

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_maskvit.model import ModelConfig, Prediction
+    from napari_maskvit.model import ModelConfig
 
 MINUS = "\N{MINUS SIGN}"
 NB = "\N{NO-BREAK SPACE}"
@@ -73,10 +73,13 @@ def millimetres(micrometres: float) -> str:
 
 
 def size(width_um: float, height_um: float) -> str:
-    """Say how large a slide is, width first: ``"12.4 × 8.1 mm"``."""
-    if max(width_um, height_um) < 100:
-        return f"{significant(width_um)} × {significant(height_um)}{NB}µm"
-    return f"{significant(width_um / 1000)} × {significant(height_um / 1000)}{NB}mm"
+    """Say how large a slide is, width first, both as exactly: ``"12.4 × 8.1 mm"``."""
+    unit, decimals, sides = "µm", 0, (width_um, height_um)
+    if max(sides) >= 100:
+        unit, sides = "mm", (width_um / 1000, height_um / 1000)
+        decimals = 2 if max(sides) < 10 else 1
+    width, height = (f"{side:,.{decimals}f}" for side in sides)
+    return f"{width} × {height}{NB}{unit}"
 
 
 def pixels(width: int, height: int) -> str:
@@ -86,9 +89,11 @@ def pixels(width: int, height: int) -> str:
 
 def area(mm2: float) -> str:
     """Say an area in mm², or in µm² where that would be a string of zeros."""
-    if 0 < abs(mm2) < 0.001:
-        return f"{significant(mm2 * 1e6, 2)}{NB}µm²"
-    return f"{significant(mm2)}{NB}mm²"
+    if 0 < abs(mm2) < 0.01:
+        # 5,250 µm² pretends to know the last pixel.
+        rounded = float(f"{mm2 * 1e6:.2g}")
+        return f"{significant(rounded, 2)}{NB}µm²"
+    return f"{significant(mm2, 2 if abs(mm2) < 1 else 3)}{NB}mm²"
 
 
 def spacing(um: float) -> str:
@@ -136,11 +141,11 @@ def duration(seconds: float) -> str:
 
 
 def progress(done: int, total: int, seconds_left: float | None) -> str:
-    """Say how far a run is: ``"132 of 1,204 patches, about 20 s left"``."""
+    """Say how far a run is: ``"132 of 1,204 patches, 20 s left"``."""
     text = f"{done:,} of {total:,} patches"
     if done >= total or seconds_left is None:
         return text
-    return f"{text}, about {duration(seconds_left)} left"
+    return f"{text}, {duration(seconds_left)} left"
 
 
 def listing(words: Sequence[str]) -> str:
@@ -182,54 +187,18 @@ def sizes_of(config: ModelConfig) -> str:
     return f"Works at {spacing(config.spacing)}: {sides} wide."
 
 
-def moved(then: Prediction | None, now: Prediction | None) -> tuple[str, str]:
-    """Say how a prediction changed.
-
-    Returns
-    -------
-    labels, numbers : str
-        For instance ``("ISUP 3 → ISUP 3", "Probability of ISUP 3: .58 → .64.")``; empty where
-        one of the two is missing.
-    """
-    if then is None or now is None:
-        return "", ""
-    labels = f"{then.label} → {now.label}"
-    if then.kind != now.kind or then.labels != now.labels or now.kind == "survival":
-        return labels, ""
-    if not (then.probabilities and now.probabilities):
-        return labels, f"Predicted value: {significant(then.value)} → {significant(now.value)}."
-    best = max(range(len(now.labels)), key=now.probabilities.__getitem__)
-    was, is_now = then.probabilities[best], now.probabilities[best]
-    return labels, f"Probability of {now.labels[best]}: {step(was, is_now)}."
-
-
-def step(then: float, now: float) -> str:
-    """Say two probabilities with as many digits as tell them apart, at most four."""
-    for digits in (2, 3, 4):
-        texts = [f"{value:.{digits}f}" for value in (then, now)]
-        if texts[0] != texts[1] or then == now:
-            break
-    return " → ".join(text.removeprefix("0") if text[0] == "0" else text for text in texts)
-
-
 def gained_and_lost(gained_mm2: float, lost_mm2: float) -> str:
-    """Say how tissue changed: ``"+0.012 mm², −0.003 mm²"``."""
+    """Say how tissue changed: ``"+0.012 mm², −3,000 µm²"``."""
     parts = [f"+{area(gained_mm2)}"] if gained_mm2 else []
     parts += [f"{MINUS}{area(lost_mm2)}"] if lost_mm2 else []
     return ", ".join(parts) or "no tissue gained or lost"
 
 
-def predicted(prediction: Prediction) -> tuple[str, str]:
-    """Say a prediction: its label, and the numbers behind it.
-
-    Returns
-    -------
-    headline, detail : str
-        For instance ``("ISUP grade group 3", "Predicted value 2.86.")``.
-    """
-    if prediction.kind == "survival":
-        return prediction.label, "The bars give the probability of the event in each interval."
-    if prediction.probabilities:
-        best = max(prediction.probabilities)
-        return prediction.label, f"Probability {probability(best)}."
-    return prediction.label, f"Predicted value {significant(prediction.value)}."
+def computed(patches: int, known: int, seconds: float) -> str:
+    """Say what a run cost: ``"18 patches in 1 s, 142 known before"``."""
+    if not patches:
+        return f"nothing new: all {known:,} patches were known" if known else "nothing"
+    said = f"{patches:,} patch{'es' if patches > 1 else ''}"
+    # Of what took no time worth telling, none is told.
+    said += f" in {duration(seconds)}" if seconds >= 1 else ""
+    return said + (f", {known:,} known before" if known else "")

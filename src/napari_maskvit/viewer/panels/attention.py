@@ -1,4 +1,4 @@
-"""Attention: run the model, then choose what is shown of it; nothing here but Run runs anything."""
+"""Attention: what the model is, and what is shown of it; nothing here runs it again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QWidget
 
+from napari_maskvit.explain.heatmap import FACTORISED
 from napari_maskvit.viewer.display import COLORMAPS, Display
 from napari_maskvit.viewer.keys import LEVEL_KEYS
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.panels.run import RunPanel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, row
-from napari_maskvit.viewer.parts.text import muted, say
-from napari_maskvit.viewer.wording import sentence
+from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
+from napari_maskvit.viewer.wording import about_model, sentence
 
 _LEVELS = {
     "patch": "Attention of each patch over its tokens: the finest picture",
@@ -38,32 +38,46 @@ _COMPARED = (
 _COMPARE = "Put the unmasked model's attention beside this, on the same colour scale"
 _FINER = (
     "Average over four grids, shifted by half a patch, in the background: where a patch begins no "
-    "longer matters, and nothing is blurred. For the patch and region levels"
+    "longer matters, and nothing is blurred"
 )
+_OUTDATED = "What is under a veil is out of date: the tissue was corrected since."
+_CANCELLED = "Cancelled before it was done: only a part of the tissue is shown."
 _LIVE = "Run by itself after each change of the mask; only what changed is computed"
 
 
 class AttentionPanel(Panel):
-    """Run, then look."""
+    """Everything about the picture."""
 
     title = "Attention"
 
     def build(self) -> None:
         """Make the controls."""
-        self.run = RunPanel(self.session)
-        self.column.addWidget(self.run)
+        self._led, self._ran = False, False
+        self.model = muted()
+        self.said = wrapped()
+        self.column.addWidget(self.model)
+        self.column.addWidget(self.said)
         self.look = _LookPanel(self.session)
         self.column.addWidget(self.look)
 
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        for signal in (session.explanation_changed, session.display_changed, session.busy_changed):
+        for signal in (
+            session.mask_changed,
+            session.model_changed,
+            session.explanation_changed,
+            session.display_changed,
+            session.busy_changed,
+        ):
             self.links.connect(signal, self.refresh)
 
     def refresh(self) -> None:
         """Say how far attention is."""
         session = self.session
+        self._lead()
+        say(self.model, about_model(session.model.config) if session.model else "")
+        say(self.said, self._note())
         if session.running and not session.updating:
             self.summarised.emit("running…", False)
         elif session.explanation is None:
@@ -71,10 +85,32 @@ class AttentionPanel(Panel):
         else:
             self.summarised.emit(session.display.level, session.explanation.complete)
 
+    def _lead(self) -> None:
+        """Show all levels at once when the first run is done, unless a level was chosen.
+
+        The finest level shows first while the run grows; on the whole slide it is a grain that
+        tells little.
+        """
+        session, explanation = self.session, self.session.explanation
+        self._ran = self._ran or session.running
+        if self._led or not self._ran or explanation is None or not explanation.complete:
+            return
+        self._led = True
+        if FACTORISED in session.levels and session.display.level == Display().level:
+            session.show(level=FACTORISED)
+
+    def _note(self) -> str:
+        """What a person should know of the picture before looking at it."""
+        session, explanation = self.session, self.session.explanation
+        if explanation is None or (session.running and not session.updating):
+            return ""
+        if not explanation.complete:
+            return _CANCELLED
+        return _OUTDATED if session.outdated and not session.updating else ""
+
     def release(self) -> None:
-        """Hear nothing any more, nor do the two parts."""
+        """Hear nothing any more, nor does the part for looking."""
         super().release()
-        self.run.release()
         self.look.release()
 
 
@@ -84,8 +120,7 @@ class _LookPanel(Panel):
     def build(self) -> None:
         """Make the controls."""
         self.column.setContentsMargins(0, 0, 0, 0)
-        show = self.session.show
-        self.levels = _Levels(lambda level: show(level=level, visible=True))
+        self.levels = _Levels(lambda level: self.session.show(level=level, visible=True))
         self.bar = ColourBar()
         self.bar.setToolTip("Colours of the picture, from the lowest value to the highest")
         self.legend = muted()
@@ -168,7 +203,7 @@ class _LookPanel(Panel):
         """Say how far attention is."""
         session = self.session
         display = session.display
-        self.setVisible(session.explanation is not None)
+        show(self, session.explanation is not None)
         self.levels.show_levels(session.levels, display.level)
         self._show_display(display)
         self._show_legend(display)
@@ -176,6 +211,7 @@ class _LookPanel(Panel):
         self.live.setChecked(session.live)
         self.finer.setChecked(session.attention.finer.on)
         allow(self.comparing, reasons.compare(session))
+        allow(self.finer, session.attention.finer.why_not)
 
     def _show_display(self, display: Display) -> None:
         self.head.offer(_heads(self.session.heads(display.level)))
@@ -183,17 +219,17 @@ class _LookPanel(Panel):
             getattr(self, field).show_value(getattr(display, field))
         self.gamma.show_value(display.gamma)
         self.opacity.show_value(100 * display.opacity)
-        self.visible.setChecked(display.visible)
+        self.visible.setChecked(self.session.attention.drawn.visible)
         several = "factorised" in self.session.levels
-        self.gamma.setVisible(several)
-        self.combine_row.setVisible(several)
+        show(self.gamma, several)
+        show(self.combine_row, several)
         reason = None if display.level == "factorised" else _ONLY_FACTORISED
         allow(self.gamma, reason)
         allow(self.combine, reason)
 
     def _show_legend(self, display: Display) -> None:
         limits = self.session.limits
-        self.bar.setVisible(limits is not None)
+        show(self.bar, limits is not None)
         if limits is not None:
             self.bar.show_colours(display.colormap, limits)
         say(self.legend, sentence(self.session.legend))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QListWidget, QListWidgetItem
 
 from napari_maskvit.explain.signed import DIVERGING
+from napari_maskvit.viewer.answers import moved
 from napari_maskvit.viewer.changes import Compared
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.controls import Choice, allow, button, row
-from napari_maskvit.viewer.parts.text import muted, say, wrapped
+from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.timeline import Entry
-from napari_maskvit.viewer.wording import area, gained_and_lost, moved, probability, significant
+from napari_maskvit.viewer.timeline_desk import MARKED
+from napari_maskvit.viewer.wording import area, gained_and_lost, probability, significant
 
 _ROWS = 6
 _WITH = "The earlier result that the one on display is compared with"
@@ -90,26 +93,27 @@ class ChangesPanel(Panel):
         for control in (self.reference, self.shown, self.keep):
             allow(control, why_not)
         self.shown.setChecked(changes.on)
-        self._show_comparison(changes.compared if changes.on else None)
+        self._show_comparison(changes.compared)
         self._show_steps()
 
     def _show_comparison(self, compared: Compared | None) -> None:
         session, changes = self.session, self.session.attention.changes
         now, then = session.explanation, changes.reference
         labels, numbers = moved(then.prediction if then else None, now.prediction if now else None)
-        self.bar.setVisible(compared is not None)
-        if compared is not None:
-            picture = compared.picture
+        picture = compared.picture if compared is not None and changes.on else None
+        show(self.bar, picture is not None)
+        if picture is not None:
             self.bar.show_colours(DIVERGING, picture.limits)
+        if compared is not None and compared.now is now and compared.then is then:
             tissue = gained_and_lost(compared.change.gained_mm2, compared.change.lost_mm2)
             numbers = f"{numbers} Tissue: {tissue}.".strip()
-        say(self.legend, _LEGEND.format(level=picture.level) if compared is not None else "")
+        say(self.legend, _LEGEND.format(level=picture.level) if picture is not None else "")
         say(self.labels, labels)
-        nothing = "Correct the tissue or compare with another result: nothing was different yet."
+        nothing = "Nothing to compare with yet: correct the tissue, or choose another result."
         say(self.numbers, numbers or ("" if now is None or then is not None else nothing))
 
     def _show_steps(self) -> None:
-        entries = self.session.timeline.timeline.entries
+        entries = telling(self.session.timeline.timeline.entries)
         self.summarised.emit(_summary(entries), False)
         shown = [
             self.steps.item(i).data(Qt.ItemDataRole.UserRole) for i in range(self.steps.count())
@@ -150,7 +154,10 @@ class ChangesPanel(Panel):
 def told(entry: Entry) -> str:
     """A step in one line: when, what, how much tissue, what the model said then."""
     time = datetime.fromisoformat(entry.time).astimezone().strftime("%H:%M:%S")
-    if entry.whole and not entry.lost_mm2:
+    if entry.kind.startswith(MARKED):
+        # What was glass before and is pen now is a step, too, though no tissue goes.
+        text = f"{time}  {entry.kind}" + (f", {area(entry.lost_mm2)}" if entry.lost_mm2 else "")
+    elif entry.whole and not entry.lost_mm2:
         text = f"{time}  {entry.kind}, {area(entry.tissue_mm2)}"
     else:
         text = f"{time}  {entry.kind} {gained_and_lost(entry.gained_mm2, entry.lost_mm2)}"
@@ -161,8 +168,23 @@ def told(entry: Entry) -> str:
     return f"{text}: {said.label} ({number})"
 
 
-def _summary(entries: tuple[Entry, ...]) -> str:
-    corrections = len(entries) - 1
-    if corrections < 1:
+def telling(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries worth a line: of those that a slider made on its way, the last one alone."""
+    return [
+        entry
+        for entry, later in zip(entries, [*entries[1:], None], strict=False)
+        if later is None or not (entry.kind == later.kind == "found")
+    ]
+
+
+def _summary(entries: Sequence[Entry]) -> str:
+    """How many corrections stand: what was taken back is none, nor is taking it back."""
+    count = 0
+    for entry in entries[1:]:
+        if entry.kind == "undone":
+            count -= 1
+        elif entry.kind != "found":
+            count += 1
+    if count < 1:
         return ""
-    return f"{corrections} step{'s' if corrections > 1 else ''}"
+    return f"{count} correction{'s' if count > 1 else ''}"

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QWidget
 
+from napari_maskvit.viewer.answers import predicted
 from napari_maskvit.viewer.exporting import export
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.parts.bars import ProbabilityBars
+from napari_maskvit.viewer.parts.bars import ProbabilityBars, Scale
+from napari_maskvit.viewer.parts.cautions import Cautions
 from napari_maskvit.viewer.parts.controls import allow, button, row
-from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
-from napari_maskvit.viewer.wording import duration, predicted, share
+from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
+from napari_maskvit.viewer.wording import computed, share
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation
@@ -38,8 +40,8 @@ class ResultPanel(Panel):
         self.answer = wrapped(role="figure")
         self.detail = muted()
         self.bars = ProbabilityBars()
-        self.against_title = wrapped("What speaks against trusting this", "strong")
-        self.against = Warnings()
+        self.scale = Scale()
+        self.against = Cautions()
         self.rests_on = wrapped("What it rests on", "strong")
         self.statistics = _Statistics()
         self.save_button = button(
@@ -59,7 +61,7 @@ class ResultPanel(Panel):
         saving = row(self.save_button, self.save_as_button)
         taking = row(self.load_button, self.export_button)
         for widget in (
-            self.answer, self.detail, self.bars, self.against_title, self.against, self.rests_on,
+            self.answer, self.bars, self.scale, self.detail, self.against, self.rests_on,
             self.statistics, saving, taking, self.where,
         ):  # fmt: skip
             self.column.addWidget(widget)
@@ -79,10 +81,12 @@ class ResultPanel(Panel):
         """Show the answer and what it rests on."""
         session, explanation = self.session, self.session.explanation
         self._answer(explanation)
-        self.against.show_sentences(explanation.warnings if explanation else ())
-        self.against_title.setVisible(bool(self.against.sentences))
-        self.rests_on.setVisible(explanation is not None)
-        self.statistics.setVisible(explanation is not None)
+        done = explanation is not None and explanation.complete
+        self.against.show_sentences(
+            explanation.warnings if explanation else (), explanation if done else None
+        )
+        show(self.rests_on, explanation is not None)
+        show(self.statistics, explanation is not None)
         if explanation is not None:
             self.statistics.show_statistics(explanation, session.reference)
         nothing = reasons.measure(session) or (
@@ -109,6 +113,11 @@ class ResultPanel(Panel):
         probabilities = prediction.probabilities if prediction else None
         labels = prediction.labels if prediction and probabilities else ()
         self.bars.show_probabilities(labels, probabilities or ())
+        numbered = prediction is not None and prediction.kind == "regression"
+        self.scale.show_value(
+            prediction.labels if prediction and numbered else (),
+            prediction.value if prediction else 0.0,
+        )
         if prediction is not None:
             self.summarised.emit(prediction.label, True)
         else:
@@ -188,8 +197,7 @@ class _Statistics(QWidget):
         seconds = numbers.seconds.get("total", stages)
         self._add(
             "Computed",
-            f"{numbers.computed_patches:,} patches in {duration(seconds)}"
-            + (f", {numbers.cached_patches:,} known before" if numbers.cached_patches else ""),
+            computed(numbers.computed_patches, numbers.cached_patches, seconds),
             f"On {explanation.device} in {explanation.precision}",
         )
 

@@ -1,47 +1,79 @@
-"""Run: the one button, what it will run, how far it is, and Cancel."""
+"""Run at the foot of the panel: what the model says, how far it is, and one button in one place."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QProgressBar
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QStackedWidget, QWidget
 
+from napari_maskvit.viewer.answers import both, pinned
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import allow, button, show_progress
+from napari_maskvit.viewer.parts.line import Line
 from napari_maskvit.viewer.parts.style import set_role
-from napari_maskvit.viewer.parts.text import muted, say
-from napari_maskvit.viewer.wording import about_model, progress
+from napari_maskvit.viewer.wording import progress
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Progress
 
-_PLANNING = "Planning: which patches hold tissue…"
-_OUTDATED = "What is under a veil is out of date: the tissue was corrected since."
+_WAITING = "Starts once the model is loaded."
+_PLANNING = "Planning…"
+_OUTDATED = "out of date"
+_CANCELLED = "Cancelled: a part is shown."
+_NO_ANSWER = "Attention only, no prediction."
+_READY = "Ready."
 _RUN = "Run the model on the tissue; glass is neither read nor computed"
+_WIDTH, _HEIGHT = 84, 28
+_QUICK_MS = 300
+"""What is over before that is not told: it would only flash."""
 
 
 class RunPanel(Panel):
-    """Starts and stops the model."""
+    """Starts and stops the model, and keeps its answer in view; nothing here ever moves."""
 
     def build(self) -> None:
         """Make the controls."""
-        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setContentsMargins(6, 4, 6, 6)
+        self.column.setSpacing(3)
         self.start = button("Run", _RUN, self.session.run, "main")
-        self.stop = button(
-            "Cancel", "Stop now. What was computed is kept for the next run", self.session.cancel
-        )
-        self.model = muted()
+        self.stop = _Cancel("Cancel")
+        self.stop.setToolTip("Stop now. What was computed is kept for the next run")
+        self.stop.clicked.connect(lambda: self.session.cancel())
+        self.buttons = QStackedWidget()
+        self.buttons.setFixedSize(_WIDTH, _HEIGHT)
+        for one in (self.start, self.stop):
+            one.setFixedHeight(_HEIGHT)
+            self.buttons.addWidget(one)
+        self.said = Line()
+        set_role(self.said, "strong")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
+        self.bar.setFixedHeight(5)
         self.bar.setAccessibleName("Progress of the run, in patches")
-        self.said = muted()
-        for widget in (self.start, self.stop, self.bar, self.said, self.model):
-            self.column.addWidget(widget)
+        # Its room stays, so that nothing jumps when it comes.
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(policy)
+        row = QWidget()
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(6)
+        line.addWidget(self.said, 1)
+        line.addWidget(self.buttons)
+        self.column.addWidget(row)
+        self.column.addWidget(self.bar)
+        self._far = ""
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_QUICK_MS)
+        self._soon.timeout.connect(self.refresh)
+        self._told: str | None = None
 
     def connect_session(self) -> None:
-        """Hear what this step shows."""
+        """Hear what goes on."""
         session = self.session
         for signal in (
             session.slide_changed,
@@ -53,39 +85,82 @@ class RunPanel(Panel):
             self.links.connect(signal, self.refresh)
         self.links.connect(session.progressed, self._show_progress)
 
+    def release(self) -> None:
+        """Hear nothing any more."""
+        super().release()
+        self._soon.stop()
+
     def refresh(self) -> None:
-        """Show Run or Cancel, and why Run is disabled."""
-        session = self.session
-        # What is over in a blink should not move the panel: Cancel comes where an update lasts.
-        running = session.running and not session.attention.live.is_quick
-        self.start.setVisible(not running)
-        self.stop.setVisible(running)
-        if running and self.bar.isHidden():
+        """Show Run or Cancel, the answer or what goes on, and why Run is disabled."""
+        running, busy = self._running(), self._busy()
+        if not running:
+            self._far = ""
+        self.buttons.setCurrentWidget(self.stop if running else self.start)
+        waits = running and (not self._far or self.session.waiting)
+        if (waits or busy) and self.bar.maximum():
             self.bar.setRange(0, 0)
-            say(self.said, "Updating…" if session.updating else _PLANNING)
-        self.bar.setVisible(running)
-        if not running and not session.updating:
-            say(self.said, reasons.run(session) or self._last())
-        explanation = session.explanation
-        self.start.setText("Run again" if explanation is not None else "Run")
+        if self.bar.isHidden() == (running or busy):
+            self.bar.setVisible(running or busy)
+        self.said.setText(self._words(running, busy))
+        self._show_start()
+
+    def _running(self) -> bool:
+        # Of an update that is over in a blink only the answer moves.
+        return self.session.running and not self.session.attention.live.is_quick
+
+    def _busy(self) -> bool:
+        """Whether something else has been going on for long enough to be told."""
+        words = None if self.session.running else self.session.busy
+        if words is None:
+            self._soon.stop()
+            self._told = None
+        elif words != self._told:
+            self._told = words
+            self._soon.start()
+        return words is not None and not self._soon.isActive()
+
+    def _words(self, running: bool, busy: bool) -> str:
+        session, explanation = self.session, self.session.explanation
+        if running:
+            return _WAITING if session.waiting else self._far or _PLANNING
+        if busy:
+            return f"{(session.busy or '').rstrip('.…')}…"
+        if explanation is None:
+            return reasons.run(session) or _READY
+        if not explanation.complete:
+            return _CANCELLED
+        if explanation.prediction is None:
+            said = _NO_ANSWER
+        elif (plain := session.reference) is not None and session.comparing and plain.prediction:
+            said = both(explanation.prediction, plain.prediction)
+        else:
+            before = session.attention.changes.before
+            said = pinned(explanation.prediction, before.prediction if before else None)
+        outdated = session.outdated and not session.updating
+        return f"{said} · {_OUTDATED}" if outdated else said
+
+    def _show_start(self) -> None:
+        session, explanation = self.session, self.session.explanation
         # Once everything is there, the way leads on to looking.
         done = explanation is not None and explanation.complete
         waits = session.outdated and not session.updating
         set_role(self.start, "" if done and not waits else "main")
+        words = "Run again" if explanation is not None else "Run"
+        if self.start.text() != words:
+            self.start.setText(words)
         allow(self.start, None if session.updating else reasons.run(session))
-        say(self.model, about_model(session.model.config) if session.model else "")
 
     def _show_progress(self, step: Progress) -> None:
-        session = self.session
-        if not session.running or session.attention.live.is_quick:
+        if not self._running():
             return
         show_progress(self.bar, step.done, max(1, step.total))
-        say(self.said, progress(step.done, step.total, step.seconds_left))
+        self._far = progress(step.done, step.total, step.seconds_left)
+        self.said.setText(self._far)
 
-    def _last(self) -> str:
-        explanation = self.session.explanation
-        if explanation is None:
-            return ""
-        if explanation.complete:
-            return _OUTDATED if self.session.outdated else ""
-        return "Cancelled before it was done: only a part of the tissue is shown."
+
+class _Cancel(QPushButton):
+    """Takes the place of Run under the mouse: the second half of a double click is not for it."""
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """Do nothing."""
+        event.accept()

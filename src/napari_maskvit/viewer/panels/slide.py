@@ -128,7 +128,9 @@ class SlidePanel(Panel):
 
     def _describe(self, slide: Slide) -> None:
         height, width = slide.shape
-        self.name.setText(slide.name)
+        layer = self.session.slide_layer
+        # The sample slide's file has a name that only a program could give.
+        self.name.setText(layer.name if layer is not None else slide.name)
         self.name.setToolTip(str(slide.path))
         count = pixels(width, height)
         if slide.spacing is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QFrame, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
@@ -11,27 +10,17 @@ from superqt.utils import qthrottled
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.knobs import ParameterKnobs
-from napari_maskvit.viewer.panels.tools import KindChoice, MoreTools
-from napari_maskvit.viewer.parts.controls import Number, allow, button, row
+from napari_maskvit.viewer.panels.tools import MoreTools
+from napari_maskvit.viewer.parts.controls import allow, button, row
 from napari_maskvit.viewer.parts.style import set_role
-from napari_maskvit.viewer.parts.text import muted, say, wrapped
-from napari_maskvit.viewer.tissue_desk import MODES
-from napari_maskvit.viewer.wording import area, share
+from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
+from napari_maskvit.viewer.wording import area, listing, share
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
 
 _REDRAW_MS = 120
 _FILES = "Masks (*.tif *.tiff *.png *.geojson *.json)"
-_TOOLS = {
-    "brush": ("Brush", "Paint tissue that was missed (key 2 on the mask layer)"),
-    "eraser": ("Eraser", "Erase a fold, pen or dust (key 1 on the mask layer)"),
-    "polygon": (
-        "Polygon",
-        "Draw round a piece; a double click closes it (key 3 on the mask layer)",
-    ),
-    "move": ("Move", "Move and zoom; hold Space to do so while painting"),
-}
 
 
 class TissuePanel(Panel):
@@ -76,7 +65,6 @@ class TissuePanel(Panel):
         session = self.session
         for signal in (session.slide_changed, session.mask_changed, session.busy_changed):
             self.links.connect(signal, self.refresh)
-        self.links.connect(session.brush_changed, self.correcting.refresh)
         self.links.connect(session.tools.changed, self.correcting.refresh)
         self.links.connect(session.autosave.changed, self.unsaved.refresh)
 
@@ -92,18 +80,13 @@ class TissuePanel(Panel):
         self.find_button.setText("Find tissue" if session.mask is None else "Find tissue again")
         if not self.knobs.is_moving:
             self.knobs.show_parameters(session.parameters)
-        self.correcting.setVisible(session.mask is not None)
+        show(self.correcting, session.mask is not None)
         self.correcting.refresh()
         self.unsaved.refresh()
         said = self._amount()
         say(self.amount, said or (reason or ""))
         brief = area(session.tissue_mm2) if session.tissue_mm2 is not None else "not found yet"
         self.summarised.emit(brief if reason is None else "", bool(session.tissue_mm2))
-
-    def release(self) -> None:
-        """Hear nothing any more, of the mask layer neither."""
-        super().release()
-        self.correcting.release()
 
     def _amount(self) -> str:
         session = self.session
@@ -138,59 +121,29 @@ class TissuePanel(Panel):
 
 
 class _Correcting(QWidget):
-    """Tools in hand, the brush's size, and what was changed."""
+    """What was changed by hand, and tools for more of it; those in the hand are at the foot."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.tools = {
-            tool: button(words, tooltip, partial(self._pick, tool))
-            for tool, (words, tooltip) in _TOOLS.items()
-        }
-        for made in self.tools.values():
-            made.setCheckable(True)
-        self._watched: Any = None
-        self.kind = KindChoice(session)
         self.more = MoreTools(session)
-        self.brush = Number(
-            "Brush",
-            (5.0, 2000.0),
-            unit="µm",
-            decimals=0,
-            logarithmic=True,
-            tooltip="Diameter of brush and eraser on the slide, in µm",
-        )
-        self.brush.changed.connect(self._set_brush)
         self.changed = muted()
-        self.changed.setToolTip("Corrected by hand since the tissue was found, in mm²")
-        self.undo = button("Undo", "Take back the last stroke (Ctrl-Z)", session.undo)
-        self.redo = button("Redo", "Bring back the stroke (Ctrl-Shift-Z)", session.redo)
+        self.changed.setToolTip("Corrected by hand since the tissue was found")
         self.discard = button(
             "Discard changes", "Go back to the tissue that was found", session.discard_corrections
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(row(*self.tools.values()))
-        column.addWidget(row(self.kind, label="Paints"))
-        column.addWidget(self.brush)
-        column.addWidget(self.changed)
-        column.addWidget(row(self.undo, self.redo, self.discard))
-        column.addWidget(self.more)
+        for widget in (self.changed, self.discard, self.more):
+            column.addWidget(widget)
 
     def refresh(self) -> None:
-        """Show the brush and the corrections as they are."""
-        session = self.session
-        painted = session.tissue.painted
-        self._watch(painted if painted in session.viewer.layers else None)
-        if session.mask is None:
+        """Show the corrections as they are."""
+        if self.session.mask is None:
             return
-        self._show_tool()
-        self.kind.show_value(session.tools.kind.value)
         self.more.refresh()
-        if not self.brush.is_moving:
-            self.brush.show_value(session.brush_um)
-        editor = session.tissue.editor
+        editor = self.session.tissue.editor
         nothing = editor is None or not editor.is_corrected
         say(self.changed, "Nothing changed by hand." if nothing else self._by_hand())
         allow(self.discard, "Nothing was changed by hand." if nothing else None)
@@ -198,37 +151,13 @@ class _Correcting(QWidget):
     def _by_hand(self) -> str:
         editor = self.session.tissue.editor
         assert editor is not None
-        said = [f"{area(editor.added_mm2)} added", f"{area(editor.removed_mm2)} removed"]
-        if editor.excluded_mm2:
-            said.append(f"{area(editor.excluded_mm2)} marked as excluded")
-        return f"By hand: {', '.join(said)}."
-
-    def release(self) -> None:
-        """Hear nothing of the mask layer any more."""
-        self._watch(None)
-
-    def _watch(self, layer: Any) -> None:
-        if layer is self._watched:
-            return
-        if self._watched is not None:
-            self._watched.events.mode.disconnect(self._show_tool)
-        if layer is not None:
-            layer.events.mode.connect(self._show_tool)
-        self._watched = layer
-
-    def _pick(self, tool: str) -> None:
-        self.session.pick_tool(tool)
-        self._show_tool()
-
-    def _show_tool(self, _event: object = None) -> None:
-        mode = str(self._watched.mode) if self._watched is not None else ""
-        if self.session.tools.likeness.in_hand:
-            mode = ""
-        for tool, made in self.tools.items():
-            made.setChecked(MODES[tool] == mode)
-
-    def _set_brush(self, um: float) -> None:
-        self.session.brush_um = um
+        amounts = (
+            (editor.added_mm2, "added"),
+            (editor.removed_mm2, "removed"),
+            (editor.excluded_mm2, "marked as excluded"),
+        )
+        said = [f"{area(mm2)} {what}" for mm2, what in amounts if mm2]
+        return f"By hand: {listing(said)}."
 
 
 class _Unsaved(QFrame):
@@ -251,7 +180,7 @@ class _Unsaved(QFrame):
 
     def refresh(self) -> None:
         offer = self.session.autosave.offer
-        self.setVisible(offer is not None)
+        show(self, offer is not None)
         if offer is not None:
             when = offer.time.astimezone().strftime("%d %B, %H:%M")
             say(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QKeySequence, QPixmap
-from qtpy.QtWidgets import QFrame, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QShortcut, QVBoxLayout, QWidget
 
 from napari_maskvit.tissue.kinds import EXCLUDED, GLASS, TISSUE, Kind
-from napari_maskvit.viewer.keys import KIND_KEYS, TOOL_KEYS
+from napari_maskvit.viewer.keys import HAND_KEYS, KEYS, KIND_KEYS, TOOL_KEYS
 from napari_maskvit.viewer.mask_layer import TISSUE_COLOUR
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
@@ -63,9 +63,7 @@ class MoreTools(QWidget):
         self.likeness = _Likeness(session)
         self.fine = _Fine(session)
         self.whole = _Whole(session)
-        keys = muted("\n".join(f"{key}  {words}" for key, words in TOOL_KEYS.items()))
-        keys.setToolTip("They work while the slide has the keyboard: click on it first")
-        self.keys = Fold("Keys", keys)
+        self.keys = Fold("Keys", _keys())
         content = QWidget()
         column = _column(content)
         for widget in (
@@ -85,6 +83,23 @@ class MoreTools(QWidget):
             part.refresh()
         if self.session.tools.likeness.in_hand or self.session.tools.fine.is_open:
             self.fold.toggle.setChecked(True)
+
+
+def _keys() -> QWidget:
+    """What each key does, in two columns."""
+    table = QWidget()
+    table.setToolTip("They work while the slide has the keyboard: click on it first")
+    grid = QGridLayout(table)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(10)
+    grid.setVerticalSpacing(1)
+    grid.setColumnStretch(1, 1)
+    for place, (key, words) in enumerate((HAND_KEYS | KEYS).items()):
+        name = QLabel(key)
+        set_role(name, "muted")
+        grid.addWidget(name, place, 0)
+        grid.addWidget(muted(words), place, 1)
+    return table
 
 
 class _Likeness(QFrame):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_maskvit.explain.signed import DIVERGING
+from napari_maskvit.viewer.answers import moved
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.controls import Choice, allow, button, row, show_progress
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
-from napari_maskvit.viewer.wording import area, moved, sentence
+from napari_maskvit.viewer.wording import area, sentence
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.why import Without
@@ -24,6 +25,7 @@ _COMPUTE = (
 _NO_ANSWER = "This model makes no prediction, so there is nothing to take apart."
 _LEGEND = "Brown holds the answer up, blue pulls it down."
 _DRAW = "Draw a ring round something with the mouse; the answer without it appears here"
+_DRAG = "Drag round it with the mouse button held down; let go to close the ring."
 
 
 class WhyPanel(Panel):
@@ -87,7 +89,7 @@ class WhyPanel(Panel):
         done, total = why.share or (0, 0)
         show_progress(self.bar, done, total)
         self._show_contribution()
-        self.clear.setEnabled(why.ring is not None)
+        allow(self.clear, None if why.ring is not None else "There is no ring to clear.")
         self._show_without(why.without)
 
     def _show_contribution(self) -> None:
@@ -108,7 +110,8 @@ class WhyPanel(Panel):
     def _show_without(self, without: Without | None) -> None:
         if without is None:
             say(self.said, "")
-            say(self.detail, "")
+            waits = self.session.attention.why.ring is not None
+            say(self.detail, _DRAG if waits and not self.session.attention.why.is_running else "")
             return
         labels, numbers = moved(without.then, without.now)
         if without.now is None:

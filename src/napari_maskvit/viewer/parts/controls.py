@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -16,6 +17,9 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QWidget,
 )
 
@@ -114,6 +118,31 @@ class Choice(QComboBox):
         self.offer(options)
         self.activated.connect(lambda _index: self.chosen.emit(self.currentData()))
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Draw it, with dots where the words are too long: Qt would cut a letter in two."""
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style = self.style()
+        field = style.subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        room = field.width() - (0 if option.currentIcon.isNull() else self.iconSize().width() + 4)
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideRight, room - 4
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def showPopup(self) -> None:  # noqa: N802
+        """Open the list as wide as its longest words."""
+        view = self.view()
+        view.setMinimumWidth(max(self.width(), view.sizeHintForColumn(0) + 24))
+        super().showPopup()
+
     def offer(self, options: Sequence[tuple[str, Any]]) -> None:
         """Replace the options, keeping the value where it is still offered."""
         offered = [(self.itemText(i), self.itemData(i)) for i in range(self.count())]
@@ -141,7 +170,7 @@ class Number(QWidget):
     Parameters
     ----------
     label : str
-        What the number is.
+        What the number is; empty where what stands beside says so.
     limits : tuple of float
         Smallest and largest value.
     unit : str
@@ -196,7 +225,8 @@ class Number(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(caption)
+        if label:
+            layout.addWidget(caption)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self.box)
         self.setToolTip(tooltip)

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QElidingLabel
 
+from napari_maskvit.viewer.parts.line import Line
 from napari_maskvit.viewer.parts.style import set_property, set_role
 
 _OPEN, _CLOSED, _DONE = "▾", "▸", "✓"
@@ -32,9 +32,7 @@ class _Header(QPushButton):
         set_role(self.step, "step")
         name = QLabel(title)
         set_role(name, "strong")
-        self.summary = QElidingLabel("")
-        self.summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.summary.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.summary = Line(align=Qt.AlignmentFlag.AlignRight)
         set_role(self.summary, "muted")
         self.arrow = QLabel(_CLOSED)
         row = QHBoxLayout(self)
@@ -103,8 +101,11 @@ class Section(QFrame):
     def set_summary(self, text: str, *, done: bool) -> None:
         """Say in the heading what the section holds, and whether its step is done."""
         header = self.header
+        step = _DONE if done else str(header.number)
+        if (header.summary.text(), header.step.text()) == (text, step):
+            return
         header.summary.setText(text)
-        header.step.setText(_DONE if done else str(header.number))
+        header.step.setText(step)
         set_property(header.step, "done", "true" if done else "false")
         self._name()
 

@@ -11,6 +11,9 @@ from qtpy.QtWidgets import QWidget
 
 _TEMPLATE = """
 #maskvit QLabel[role="muted"] { color: {{ opacity(text, 165) }}; font-size: {{ font_size }}; }
+#maskvit Line { background-color: transparent; }
+#maskvit Line[role="muted"] { color: {{ opacity(text, 165) }}; font-size: {{ font_size }}; }
+#maskvit Line[role="strong"] { font-weight: bold; }
 #maskvit QLabel[role="muted"]:disabled { color: {{ opacity(text, 80) }}; }
 #maskvit QLabel[role="figure"] { font-size: {{ increase(font_size, 5) }}; font-weight: bold; }
 #maskvit QLabel[role="strong"] { font-weight: bold; }
@@ -46,6 +49,9 @@ _TEMPLATE = """
 #maskvit QPushButton[role="main"]:disabled {
   background-color: {{ opacity(primary, 75) }}; color: {{ opacity(text, 90) }};
 }
+#maskvit QPushButton[role="small"] { padding: 3px 4px; }
+#maskvit QPushButton[role="small"]:checked { background-color: {{ current }}; }
+#maskvit QFrame[role="foot"] { border-top: 1px solid {{ foreground }}; }
 #maskvit QPushButton:focus, #maskvit QComboBox:focus, #maskvit QLineEdit:focus,
 #maskvit QAbstractSpinBox:focus, #maskvit QToolButton:focus {
   border: 1px solid {{ highlight }};

@@ -46,8 +46,15 @@ def elided(text: str = "") -> QElidingLabel:
 
 def say(label: QLabel, text: str) -> None:
     """Show `text` in `label`, or take no room at all if there is nothing to say."""
-    label.setText(text)
-    label.setVisible(bool(text))
+    if label.text() != text:
+        label.setText(text)
+    show(label, bool(text))
+
+
+def show(widget: QWidget, shown: bool) -> None:
+    """Show or hide, where that is not so already: every change lays the column out anew."""
+    if widget.isHidden() == shown:
+        widget.setVisible(shown)
 
 
 class Warnings(QFrame):
@@ -78,4 +85,4 @@ class Warnings(QFrame):
                     old.deleteLater()
             for text in said:
                 self._rows.addWidget(wrapped(text))
-        self.setVisible(bool(said))
+            self.setVisible(bool(said))
