@@ -161,9 +161,10 @@ def test_plain_attention_stands_beside_on_one_scale(ran, viewer, settle, qtbot):
     assert grid.enabled
     assert grid.actual_shape(viewer.layers) == (1, 2)
     sides = {name: grid.position(i, viewer.layers) for i, name in enumerate(names(viewer))}
-    assert sides["biopsy"] == sides["attention: patch"] == sides["tissue mask"] == (0, 0)
+    assert sides["biopsy"] == sides["attention: patch (masked)"] == sides["tissue mask"] == (0, 0)
     assert sides["biopsy (plain)"] == sides["attention: patch (plain)"] == (0, 1)
-    plain, masked = viewer.layers["attention: patch (plain)"], viewer.layers["attention: patch"]
+    plain = viewer.layers["attention: patch (plain)"]
+    masked = viewer.layers["attention: patch (masked)"]
     assert tuple(plain.contrast_limits) == tuple(masked.contrast_limits)
     assert np.isfinite(plain.data).sum() > np.isfinite(masked.data).sum()
     # A layer that a person adds belongs to the left, where everything was.

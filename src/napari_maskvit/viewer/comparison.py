@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_maskvit.viewer.layers import TAG, insert_quietly, remove
 from napari_maskvit.viewer.marks import outline_only
 
@@ -70,7 +72,10 @@ class SideBySide:
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         grid = self.viewer.canvas.grid
+        whole = self._sees_all()
         grid.enabled, grid.stride, grid.shape, grid.spacing = self._before
+        if whole:
+            self.viewer.reset_view()
         remove(self.viewer, [self.slide, *([self._outline] if self._outline else [])])
 
     def _mirror(self, outline: Any) -> None:
@@ -126,4 +131,15 @@ class SideBySide:
         grid.stride = max(1, len(layers) - len(right))
         grid.shape = (1, 2)
         grid.spacing = 0.01
-        grid.enabled = bool(right)
+        if grid.enabled != bool(right):
+            whole = self._sees_all()
+            grid.enabled = bool(right)
+            if whole:
+                self.viewer.reset_view()
+
+    def _sees_all(self) -> bool:
+        """Whether the view holds all of the slide, so that a smaller view should do so, too."""
+        height, width = self.viewer.canvas.size
+        zoom = self.viewer.scene.camera.zoom
+        low, high = self.slide.extent.world[:, -2:]
+        return bool(np.all((high - low) * zoom <= 1.1 * np.array([height, width])))

@@ -145,7 +145,8 @@ class HeatmapLayers:
     def set_titles(self, on: bool) -> None:
         """Write the layers' names into the view, to tell two views apart."""
         self.titled = on
-        for layer in self.layers.values():
+        for level, layer in self.layers.items():
+            layer.name = self._name(level)
             _title(layer, on)
 
     def clear(self) -> None:
@@ -187,7 +188,7 @@ class HeatmapLayers:
         finest = min(explanation.levels.values(), key=lambda one: one.step)
         layer = Image(
             np.full(finest.shape, np.nan, np.float32),
-            name=ATTENTION_NAMES[level] + self.suffix,
+            name=self._name(level),
             metadata={TAG: {"kind": "attention", "level": level}},
             contrast_limits=(0.0, 1.0),
             interpolation2d="nearest",
@@ -198,6 +199,10 @@ class HeatmapLayers:
         layer.events.visible.connect(self._on_eye)
         _title(layer, self.titled)
         return layer
+
+    def _name(self, level: str) -> str:
+        """What a layer is called; beside plain attention, that it is the masked one."""
+        return ATTENTION_NAMES[level] + (self.suffix or (" (masked)" if self.titled else ""))
 
     def _place(self, level: str) -> int:
         """Above the slide, the mask's fill and the levels before it; under the outline."""
