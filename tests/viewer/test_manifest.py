@@ -33,6 +33,11 @@ def test_menus_use_only_ids_that_napari_keeps(manifest):
     assert set(manifest.contributions.menus) <= allowed
 
 
+def test_titles_do_not_name_the_plugin_since_napari_adds_it(manifest):
+    titles = [command.title for command in manifest.contributions.commands]
+    assert not [title for title in titles if "(MaskViT)" in title]
+
+
 def test_the_reader_claims_its_names_and_no_others(manifest, tmp_path):
     patterns = {
         pattern for reader in manifest.contributions.readers for pattern in reader.filename_patterns

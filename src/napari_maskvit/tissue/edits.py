@@ -56,6 +56,12 @@ class Edit:
     patches: tuple[Patch, ...]
 
     @property
+    def missing(self) -> str:
+        """What there was none of, where nothing changes: "holes below 2,000 µm²"."""
+        words = self.name.removesuffix(" filled").removesuffix(" dropped")
+        return words if words != self.name else "edge that moves"
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""
         return not self.patches
@@ -155,7 +161,7 @@ def holes_filled(mask: TissueMask, um2: float) -> Edit:
         spare_border=True,
     )
     changed = ((rows, where & (array[rows] == GLASS.value)) for rows, where in found)
-    return Edit(f"holes below {um2:g} µm² filled", tuple(_set(array, changed, TISSUE.value)))
+    return Edit(f"holes below {um2:,.0f} µm² filled", tuple(_set(array, changed, TISSUE.value)))
 
 
 def specks_dropped(mask: TissueMask, um2: float) -> Edit:
@@ -174,7 +180,7 @@ def specks_dropped(mask: TissueMask, um2: float) -> Edit:
         um2 / mask.spacing**2,
         spare_border=False,
     )
-    return Edit(f"specks below {um2:g} µm² dropped", tuple(_set(array, found, GLASS.value)))
+    return Edit(f"specks below {um2:,.0f} µm² dropped", tuple(_set(array, found, GLASS.value)))
 
 
 def painted(mask: TissueMask, box: Box, where: NDArray[np.bool_], value: int, name: str) -> Edit:

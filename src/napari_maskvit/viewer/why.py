@@ -129,6 +129,9 @@ class WhyDesk:
             self.session.viewer.add_layer(self.ring)
             self.ring.events.data.connect(self._drawn)
         self.session.viewer.layers.selection.active = self.ring
+        # In µm, as wide as three pixels now: a thinner line is lost where all of the slide is seen.
+        self.ring.current_edge_width = max(2.0, 3.0 / self.session.viewer.scene.camera.zoom)
+        self.changed.emit()
         self.ring.mode = "add_polygon_lasso"
 
     def leave_out(self, area: NDArray[np.bool_]) -> None:

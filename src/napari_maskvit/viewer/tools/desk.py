@@ -212,7 +212,7 @@ class ToolDesk:
     ) -> None:
         """Make a correction of the mask as it stands, in one step."""
         if edit.is_empty:
-            notices.tell("Nothing changes: there is nothing of that kind in the mask.")
+            notices.tell(f"Nothing to do: no {edit.missing}.")
             return
         editor = self.session.tissue.editor
         if editor is None:
