@@ -182,6 +182,8 @@ def test_a_slide_that_is_left_and_come_back_to(found, hand, settle, slide_path, 
 def test_newer_work_than_what_was_saved_is_asked_about_once(
     ran, hand, viewer, qtbot, settle, slide_path, monkeypatch
 ):
+    from napari_maskvit.viewer.dock import MaskvitWidget
+
     told = []
     monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
     ran.save()
@@ -196,6 +198,9 @@ def test_newer_work_than_what_was_saved_is_asked_about_once(
     assert again.autosave.offer is not None
     assert len(told) == 1, "it is not as it was left"
     assert "never saved" in told[0]
+    panel = MaskvitWidget(viewer)
+    qtbot.addWidget(panel)
+    assert panel.sections["tissue"].is_open, "where the offer is"
     again.autosave.restore()
     settle(again)
     assert not again.messages
@@ -203,6 +208,8 @@ def test_newer_work_than_what_was_saved_is_asked_about_once(
     assert not again.outdated, "the model has run again by itself"
     assert again.explanation.statistics.kept["patch"] > saved.statistics.kept["patch"]
     assert len(again.timeline.timeline.entries) == 2
+    assert not panel.sections["tissue"].is_open
+    panel.release()
 
 
 def test_restored_work_is_out_of_date_where_nothing_follows_it(
@@ -234,6 +241,35 @@ def test_a_window_closed_while_a_thread_has_yet_to_write_loses_nothing(
         qtbot.waitUntil(lambda: found.autosave._writing is not None, timeout=5000)
     assert not left_behind(slide_path)
     assert reopened(viewer, slide_path, qtbot, settle).autosave.offer is not None
+
+
+def test_restoring_while_what_was_saved_is_still_read(
+    ran, hand, viewer, qtbot, settle, slide_path, monkeypatch
+):
+    from threading import Event
+
+    from napari_maskvit.viewer import memory
+    from napari_maskvit.viewer.session import Session
+
+    ran.save()
+    settle(ran)
+    hand.drag(STROKE)
+    settle(ran)
+    mask = ran.mask.array.copy()
+    may_read, read = Event(), memory.read_state
+    monkeypatch.setattr(memory, "read_state", lambda place: may_read.wait(60) and read(place))
+    ran.close()
+    viewer.layers.clear()
+    again = Session.of(viewer)
+    again.open(slide_path)
+    qtbot.waitUntil(lambda: again.autosave.offer is not None, timeout=10_000)
+    again.autosave.restore()
+    qtbot.wait(300)
+    assert again.mask is None
+    may_read.set()
+    settle(again)
+    np.testing.assert_array_equal(again.mask.array, mask)
+    assert again.explanation is not None
 
 
 def test_work_that_a_restore_replaces_stays_in_the_timeline(

@@ -85,6 +85,27 @@ def test_a_saved_folder_opens_with_its_slide(ran, settle, viewer, slide_path, no
 
 
 @pytest.mark.window
+def test_a_slide_left_before_its_state_was_read_gets_it_later(
+    ran, settle, viewer, slide_path, other_slide_path
+):
+    mask = ran.mask.array.copy()
+    ran.save()
+    settle(ran)
+    viewer.layers.clear()
+    ran.memory._kept.clear()
+    ran.open(slide_path)
+    first = ran.slide_layer
+    ran.open(other_slide_path)
+    settle(ran)
+    assert ran.mask is None
+    assert not ran.messages
+    ran.use_slide(first)
+    settle(ran)
+    np.testing.assert_array_equal(ran.mask.array, mask)
+    assert not ran.messages
+
+
+@pytest.mark.window
 def test_another_slide_of_the_same_name_does_not_get_the_mask(ran, settle, viewer, slide_path):
     from tifffile import imwrite
 

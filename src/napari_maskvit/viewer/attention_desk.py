@@ -16,7 +16,8 @@ from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.explainers import Explainers, RunOptions
 from napari_maskvit.viewer.finer import FinerDesk
 from napari_maskvit.viewer.jobs import Job, once
-from napari_maskvit.viewer.layers import HeatmapLayers, heatmap_for, level0_position
+from napari_maskvit.viewer.late_picture import show_later
+from napari_maskvit.viewer.layers import HeatmapLayers, level0_position
 from napari_maskvit.viewer.live import LiveUpdate
 from napari_maskvit.viewer.runs import Request, Step, run_steps
 from napari_maskvit.viewer.why import WhyDesk
@@ -55,7 +56,7 @@ class AttentionDesk:
         self.changes = ChangesDesk(session)
         self.why = WhyDesk(session)
         self.finer = FinerDesk(session)
-        self._picture_seconds = 0.0
+        self.picture_seconds = 0.0
         self._run_next = False
         self._taken: Explanation | None = None
 
@@ -139,13 +140,13 @@ class AttentionDesk:
             return
         level = self._level()
         again = self.display.values_key != old.values_key or self.display.level != old.level
-        if level and again and self._picture_seconds > SLOW_PICTURE and self.drawn.visible:
-            self._show_later(level)
+        if level and again and self.picture_seconds > SLOW_PICTURE and self.drawn.visible:
+            show_later(self, level)
         else:
             started = time.perf_counter()
             self.paint()
             if again:
-                self._picture_seconds = time.perf_counter() - started
+                self.picture_seconds = time.perf_counter() - started
         self.session.display_changed.emit(self.display)
 
     def take(self, explanation: Explanation | None, reference: Explanation | None = None) -> None:
@@ -291,31 +292,6 @@ class AttentionDesk:
         self.layers.show(self.drawn)
         self.beside.paint(self.drawn)
         self.live.show()
-
-    def _show_later(self, level: str) -> None:
-        """Compute a large picture beside the window; the newest display wins."""
-        display, explanation = self.display, self.explanation
-        assert explanation is not None
-        reference = self.reference if self.beside.is_shown else None
-
-        def work() -> tuple[float, Any, Any]:
-            started = time.perf_counter()
-            masked = {level: heatmap_for(explanation, level, display)}
-            seconds = time.perf_counter() - started
-            plain = {level: heatmap_for(reference, level, display)} if reference else {}
-            return seconds, masked, plain
-
-        def done(result: tuple[float, Any, Any]) -> None:
-            self._picture_seconds, masked, plain = result
-            if self.explanation is explanation and self.display == display:
-                self.layers.explain(explanation, self.drawn, masked)
-                if reference is not None and self.reference is reference and self.beside.is_shown:
-                    self.beside.layers.explain(reference, self.drawn, plain)
-                self.beside.share_limits()
-                self.live.show()
-                self.session.display_changed.emit(display)
-
-        self.session.jobs.start("picture", "", once(work), on_done=done)
 
     def _level(self) -> str | None:
         levels = self.explanation.heatmap_levels if self.explanation else ()

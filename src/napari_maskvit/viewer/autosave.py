@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,14 +14,15 @@ from napari_maskvit.tissue import TissueMask, TissueParameters
 from napari_maskvit.viewer import notices, unsaved
 from napari_maskvit.viewer.jobs import Job, once
 from napari_maskvit.viewer.state import as_plain
-from napari_maskvit.viewer.tools.fine import Drawn
 from napari_maskvit.viewer.unsaved import Offer, Work
+from napari_maskvit.viewer.unsaved_writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_maskvit.viewer.session import Session
 
+CHANNEL = "unsaved"
 DELAY_MS = 400
 """From a change to its writing. A stroke made while one is written waits for that as well."""
 
@@ -56,9 +54,10 @@ class Autosave:
         self.offer: Offer | None = None
         self._others: list[Offer] = []
         self._then: list[Callable[[], None]] = []
+        self._announced: set[Path] = set()
         self._tokens: dict[str, str] = {}
         self._saved: dict[str, TissueMask] = {}
-        self._writer = _Writer()
+        self._writer = Writer()
         self._dirty = self._complained = False
         self._writing: Job | None = None
         self._layer: Any = None
@@ -70,23 +69,28 @@ class Autosave:
         session.tools.drawn_finely.connect(self._touched)
         session.slide_changed.connect(self._look)
 
-    def mark_saved(self, mask: TissueMask | None) -> None:
-        """Keep nothing more until there is another mask: this one is safe elsewhere."""
-        slide = self.session.slide
-        if slide is None or mask is None:
+    def mark_saved(self, mask: TissueMask | None, identity: str) -> None:
+        """Keep nothing more of that slide until there is another mask: this one is safe."""
+        if mask is None:
             return
-        self._saved[slide.identity] = mask
-        self._touched()
-        if self.session.mask is mask:
-            self.flush()
+        self._saved[identity] = mask
+        slide = self.session.slide
+        if slide is not None and slide.identity == identity:
+            self._touched()
+            if self.session.mask is mask:
+                self.flush()
 
     def restore(self) -> None:
         """Bring back the work that is offered."""
+        # What was saved before it comes first, so as not to take its place.
+        self.session.memory.when_restored(self._restore)
+
+    def _restore(self) -> None:
         offer = self.offer
         if offer is None:
             return
         self.session.jobs.start(
-            "files",
+            CHANNEL,
             "Restoring",
             once(lambda: unsaved.read(offer.path)),
             on_done=lambda work: self._take(work, offer),
@@ -222,6 +226,7 @@ class Autosave:
 
     def _look(self) -> None:
         self.offer, self._others, self._then = None, [], []
+        self.session.jobs.cancel(CHANNEL)
         self.changed.emit()
         slide = self.session.slide
         if slide is None:
@@ -250,7 +255,9 @@ class Autosave:
     def _next_offer(self) -> None:
         self.offer = self._others.pop(0) if self._others else None
         self.changed.emit()
-        if self.offer is not None:
+        if self.offer is not None and self.offer.path not in self._announced:
+            # A slide that is given its spacing is looked at anew.
+            self._announced.add(self.offer.path)
             notices.tell(_OFFERED)
 
     def _take(self, work: Work, offer: Offer) -> None:
@@ -271,42 +278,3 @@ class Autosave:
         if self.flush():
             offer.path.unlink(missing_ok=True)
         self._next_offer()
-
-
-class _Writer:
-    """Writes files in turn; one that was overtaken by a newer is left out."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._given = self._done = 0
-
-    def job(
-        self, work: Work, drawn: Drawn | None, saved: TissueMask, name: str, slide: Path
-    ) -> Callable[[], MaskvitError | None]:
-        """Writing this work, to be called in any thread."""
-        self._given += 1
-        number = self._given
-
-        def run() -> MaskvitError | None:
-            with self._turn:
-                if number < self._done:
-                    return None
-                self._done = number
-                try:
-                    _keep(work, drawn, saved, name, slide)
-                except MaskvitError as error:
-                    return error
-            return None
-
-        return run
-
-
-def _keep(work: Work, drawn: Drawn | None, saved: TissueMask, name: str, slide: Path) -> None:
-    if drawn is not None:
-        work = replace(work, mask=drawn.edit(work.mask).applied(work.mask))
-    if np.array_equal(work.mask.array, saved.array):
-        for folder in unsaved.folders(slide):
-            with suppress(OSError):
-                (folder / name).unlink(missing_ok=True)
-        return
-    unsaved.write(work, name, slide)

@@ -76,7 +76,9 @@ class MaskCheck:
         live.stale.patches |= patches
         live.show()
         self.session.explanation_changed.emit()
-        if live.on and editor.tissue_mm2 > 0:
+        # Where nobody has chosen a model yet, another one must not answer in its place.
+        chosen = self.desk.model is not None or self.session.jobs.is_running("model")
+        if live.on and chosen and editor.tissue_mm2 > 0:
             self.follow()
 
     def follow(self) -> None:

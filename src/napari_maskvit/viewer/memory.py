@@ -23,7 +23,11 @@ from napari_maskvit.viewer.state import (
 from napari_maskvit.viewer.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_maskvit.viewer.session import Session
+
+CHANNEL = "restore"
 
 
 class Memory:
@@ -38,11 +42,17 @@ class Memory:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._kept: dict[str, State] = {}
+        self._then: list[Callable[[], None]] = []
 
     def keep(self) -> None:
         """Remember the slide in use, for when the person comes back to it."""
         slide = self.session.slide
-        if slide is not None:
+        if slide is None:
+            return
+        if self.session.jobs.cancel(CHANNEL):
+            # What is there is not what was saved, which is read again next time.
+            self._kept.pop(slide.identity, None)
+        else:
             self._kept[slide.identity] = self._now()
 
     def recall(self, folder: str | None = None) -> None:
@@ -80,15 +90,23 @@ class Memory:
         place = folder or default_folder(Path(slide.path))
         if not self.is_saved(place):
             raise MaskvitError(f"Nothing is saved in {place}. Save first, or choose its folder.")
+        self._then = []
         self.session.jobs.start(
-            "files",
+            CHANNEL,
             "Restoring",
             once(lambda: read_state(place), torch=True),
             on_done=self._restored,
         )
 
+    def when_restored(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once what is being restored is there; now where nothing is."""
+        if self.session.jobs.is_running(CHANNEL):
+            self._then.append(then)
+        else:
+            then()
+
     def _saved(self, folder: Path, state: State) -> None:
-        self.session.autosave.mark_saved(state.mask)
+        self.session.autosave.mark_saved(state.mask, state.identity)
         notices.tell(f"Saved to {folder}.")
         self.session.saved.emit(folder)
 
@@ -100,8 +118,12 @@ class Memory:
                 "is; save to replace it."
             )
         self._apply(state)
-        self.session.autosave.mark_saved(state.mask)
+        self.session.autosave.mark_saved(state.mask, state.identity)
         self.session.autosave.when_looked(self._greet)
+        self.session.jobs.cancel(CHANNEL)
+        then, self._then = self._then, []
+        for one in then:
+            one()
 
     def _greet(self) -> None:
         """Say that everything is back, unless newer work is offered, which says so itself."""
