@@ -112,6 +112,7 @@ def test_undo_takes_back_what_is_still_being_made_before_what_was_made(found, pr
     settle(found)
     before = found.mask.array.copy()
     found.tools.grow()
+    assert found.can_undo
     press("Ctrl-Z")
     assert not found.tools.queue.words
     np.testing.assert_array_equal(found.mask.array, before)

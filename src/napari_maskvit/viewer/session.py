@@ -225,6 +225,13 @@ class Session:
         """Take "brush", "eraser", "polygon", "fill" or "move" in hand."""
         self.tissue.pick_tool(tool)
 
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a stroke to take back, or a correction that is still being made."""
+        painted = self.tissue.painted
+        waits = bool(self.tools.queue.words)
+        return waits or (painted is not None and bool(painted._undo_history))
+
     @told
     def undo(self) -> None:
         """Take the last stroke back; before that, a correction that is still being made."""

@@ -90,7 +90,7 @@ class HandPanel(Panel):
         self.kind.show_value(session.tools.kind.value)
         if not self.brush.is_moving:
             self.brush.show_value(session.brush_um)
-        allow(self.undo, None if painted is not None and painted._undo_history else _NOTHING)
+        allow(self.undo, None if session.can_undo else _NOTHING)
         allow(self.redo, None if painted is not None and painted._redo_history else _NOTHING_BACK)
         why_not = reasons.correct(session)
         for made in self.tools.values():

@@ -62,6 +62,7 @@ class EditQueue:
         self._waiting.append(asked)
         if len(self._waiting) == 1:
             self._begin()
+        self.desk.changed.emit()
 
     def take_back(self) -> bool:
         """Forget the correction that was asked for last; whether there was any to make."""
@@ -70,6 +71,7 @@ class EditQueue:
         self._waiting.pop()
         if not self._waiting:
             self.desk.session.jobs.cancel(CHANNEL)
+        self.desk.changed.emit()
         return True
 
     def clear(self) -> None:
@@ -98,6 +100,7 @@ class EditQueue:
             if self.desk.session.tissue.editor is editor and editor.mask is mask:
                 self._waiting.popleft()
                 self._make(first, made)
+            self.desk.changed.emit()
             if self._waiting:
                 self._begin()
 
