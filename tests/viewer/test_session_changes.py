@@ -204,7 +204,7 @@ def test_the_panel_lists_the_steps_and_goes_back(ran, viewer, hand, qtbot, settl
     settle(ran)
     assert panel.steps.count() == 2
     assert "erased" in panel.steps.item(0).text()
-    assert "mm²" in panel.steps.item(0).text()
+    assert "µm²" in panel.steps.item(0).text()
     assert ran.explanation.prediction.label in panel.steps.item(0).text()
     assert "→" in panel.labels.text()
     assert not panel.back.isEnabled()

@@ -109,10 +109,11 @@ def pinned(now: Prediction, then: Prediction | None) -> str:
 
 
 def both(masked: Prediction, plain: Prediction) -> str:
-    """Say two answers in a line: ``"ISUP 5 · 5.58, plain 5.31"``."""
-    said = pinned(plain, None)
-    # Of two answers that are alike only the numbers are told.
-    return f"{pinned(masked, None)}, plain {said.removeprefix(f'{brief(masked)} · ')}"
+    """Say two answers in a line, what they share once: ``"ISUP 5 · 5.58, plain 3 · 2.61"``."""
+    said = pinned(plain, None).removeprefix(f"{brief(masked)} · ")
+    if " " in brief(masked):
+        said = said.removeprefix(f"{brief(masked).split()[0]} ")
+    return f"{pinned(masked, None)}, plain {said}"
 
 
 def likeliest(prediction: Prediction) -> int | None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import napari
 
 
+SEEN = 0.95
+"""Share of a view that the slide fills."""
+
+
 class SideBySide:
     """napari's grid, with everything there was on the left and plain attention on the right.
 
@@ -75,7 +79,7 @@ class SideBySide:
         whole = self._sees_all()
         grid.enabled, grid.stride, grid.shape, grid.spacing = self._before
         if whole:
-            self.viewer.reset_view()
+            self._fit()
         remove(self.viewer, [self.slide, *([self._outline] if self._outline else [])])
 
     def _mirror(self, outline: Any) -> None:
@@ -135,7 +139,16 @@ class SideBySide:
             whole = self._sees_all()
             grid.enabled = bool(right)
             if whole:
-                self.viewer.reset_view()
+                self._fit()
+
+    def _fit(self) -> None:
+        """Show all of the slide: napari would fit the lattices, too, which reach beyond it."""
+        height, width = self.viewer.canvas.size
+        room = np.array([height, width / (2 if self.viewer.canvas.grid.enabled else 1)])
+        low, high = self.slide.extent.world[:, -2:]
+        camera = self.viewer.scene.camera
+        camera.center = (*camera.center[:-2], *((low + high) / 2))
+        camera.zoom = float(SEEN * (room / (high - low)).min())
 
     def _sees_all(self) -> bool:
         """Whether the view holds all of the slide, so that a smaller view should do so, too."""

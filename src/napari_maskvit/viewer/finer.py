@@ -66,7 +66,7 @@ class FinerDesk:
         explanation, model = desk.explanation, desk.model
         if explanation is None:
             return None
-        if not _needed(explanation, desk.layers.current_level):
+        if not _needed(explanation, _level(explanation, desk.display)):
             return "The slide level weighs whole regions: there is nothing finer of it."
         if model is None or model.sha256 != explanation.model_sha256:
             return f"Load {explanation.model_title} first: these pictures are its own."
@@ -75,7 +75,6 @@ class FinerDesk:
     def _follow(self) -> None:
         desk = self.session.attention
         explanation, display = desk.explanation, desk.display
-        level = desk.layers.current_level
         if explanation is not self._of:
             self._found.clear()
             self._of = explanation
@@ -83,11 +82,12 @@ class FinerDesk:
             not self.on
             or explanation is None
             or not explanation.complete
-            or level is None
             or self.why_not is not None
             or desk.is_running
-            or self._is_shown(level)
         ):
+            return
+        level = _level(explanation, display)
+        if self._is_shown(level):
             return
         needed = _needed(explanation, level)
         if all(name in self._found for name in needed):
@@ -155,7 +155,13 @@ class FinerDesk:
         return isinstance(self.session.attention.layers.pictures.get(level), GranularHeatmap)
 
 
-def _needed(explanation: Explanation, level: str | None) -> tuple[str, ...]:
+def _level(explanation: Explanation, display: Display) -> str:
+    """The level that is asked for; the first one there is where it is missing."""
+    levels = explanation.heatmap_levels
+    return display.level if display.level in levels else levels[0]
+
+
+def _needed(explanation: Explanation, level: str) -> tuple[str, ...]:
     """Levels to work out on shifted grids for the picture of a level; none where none helps."""
     if level == FACTORISED:
         return tuple(name for name in LEVELS if name in explanation.levels)

@@ -169,6 +169,7 @@ class _Statistics(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[tuple[str, str, str]] = []
+        self._labels: list[tuple[QLabel, QLabel]] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -201,18 +202,23 @@ class _Statistics(QWidget):
             f"On {explanation.device} in {explanation.precision}",
         )
 
-        if self._rows != before:
+        if [name for name, *_ in self._rows] != [name for name, *_ in before]:
             self._draw()
+        # New labels would lay out the column again; most runs only change numbers.
+        for (name, number), (_, value, tooltip) in zip(self._labels, self._rows, strict=True):
+            say(number, value)
+            for label in (name, number):
+                label.setToolTip(tooltip)
 
     def _draw(self) -> None:
         while (item := self._grid.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.hide()
                 old.deleteLater()
-        for index, (label, value, tooltip) in enumerate(self._rows):
+        self._labels = []
+        for index, (label, value, _) in enumerate(self._rows):
             name, number = QLabel(label), wrapped(value)
-            name.setToolTip(tooltip)
-            number.setToolTip(tooltip)
+            self._labels.append((name, number))
             self._grid.addWidget(name, index, 0)
             self._grid.addWidget(number, index, 1)
 

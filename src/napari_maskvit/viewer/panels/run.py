@@ -81,6 +81,7 @@ class RunPanel(Panel):
             session.model_changed,
             session.explanation_changed,
             session.busy_changed,
+            session.compare_changed,
         ):
             self.links.connect(signal, self.refresh)
         self.links.connect(session.progressed, self._show_progress)
