@@ -194,6 +194,20 @@ def test_every_task_gives_a_loss_and_a_prediction(ready: Run, kind: str, classes
         np.testing.assert_allclose(predictions.probabilities.sum(1), 1, atol=1e-6)
 
 
+def test_the_scale_of_features_is_that_of_tissue(ready: Run):
+    sample = read_sample(ready.units[0], ())
+    beside_glass = replace(
+        sample,
+        features=torch.cat([sample.features, torch.full_like(sample.features, 1e3)]),
+        coverage=torch.cat([sample.coverage, torch.zeros_like(sample.coverage)]),
+    )
+    alone, among = (hierarchy(ready)[1].hierarchy for _ in range(2))
+    alone.standardise([sample])
+    among.standardise([beside_glass])
+    assert torch.equal(alone.centre, among.centre)
+    assert torch.equal(alone.spread, among.spread)
+
+
 def test_a_patient_is_all_of_its_slides(ready: Run):
     both = ready.units[0].stores + ready.units[1].stores
     joined = read_sample(replace(ready.units[0], stores=both), ())

@@ -53,6 +53,8 @@ class Sample:
         bool [P, N], kept tokens of each patch; with pixels only.
     positions
         int64 [P], row-major place of each patch in its region.
+    coverage
+        float32 [P], share of each patch that is tissue.
     lengths
         int64 [R], kept patches of each region.
     coordinates
@@ -64,6 +66,7 @@ class Sample:
     unit: Unit
     features: Tensor
     positions: Tensor
+    coverage: Tensor
     lengths: Tensor
     coordinates: Tensor
     target: Tensor
@@ -136,6 +139,7 @@ def read_sample(unit: Unit, time_edges: Sequence[float], variant: int = 0) -> Sa
         unit=unit,
         features=join("features"),
         positions=join("positions"),
+        coverage=join("coverage"),
         lengths=join("lengths"),
         coordinates=torch.from_numpy(np.concatenate(coordinates)),
         target=target_of(unit, time_edges),

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from maskvit_training.recipe import Recipe
     from maskvit_training.splits import Fold
 
-STATISTICS_UNITS = 64
+STATISTICS_UNITS = 128
 """Training units from which centre and spread of the features are taken."""
 
 BEST = "best.ckpt"

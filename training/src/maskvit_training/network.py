@@ -176,10 +176,17 @@ class Hierarchy(nn.Module):
         return self.slide.encode(regions, sample.coordinates).logits
 
     def standardise(self, units: Sequence[Sample]) -> None:
-        """Take centre and spread of the features from some units."""
+        """Take centre and spread of the features from patches with tissue of some units.
+
+        Plain attention reads glass as well. A centre between glass and tissue would leave all
+        tissue with a direction in common that is as long as what tells it apart.
+        """
         # A slide whose features are no numbers is named when its loss is, and spoils no other.
         units = [unit for unit in units if bool(unit.features.isfinite().all())] or units
-        centre, spread = spread_of([unit.features for unit in units])
+        tissue = [unit.features[unit.coverage > 0] for unit in units]
+        if not any(len(one) for one in tissue):
+            tissue = [unit.features for unit in units]
+        centre, spread = spread_of(tissue)
         self.centre.copy_(centre)
         self.spread.copy_(spread)
 
@@ -237,6 +244,7 @@ def drop_patches(sample: Sample, share: float) -> Sample:
         features=sample.features[stay],
         tokens=None if sample.tokens is None else sample.tokens[stay],
         positions=sample.positions[stay],
+        coverage=sample.coverage[stay],
         lengths=lengths[lengths > 0],
         coordinates=sample.coordinates[lengths > 0],
     )

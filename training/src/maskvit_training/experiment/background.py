@@ -13,7 +13,6 @@ from maskvit_training.experiment.arm import MASKINGS, RATES, Arm, Tell, make_arm
 from maskvit_training.experiment.outcome import Outcome, Probes, write_outcomes
 from maskvit_training.experiment.phantoms import COUPLED, FREE, Design, write_cohorts
 from maskvit_training.experiment.probe import colour_probe, feature_probe
-from maskvit_training.experiment.scale import TissueScale
 from maskvit_training.fit import BEST, fit_fold, load_module
 from maskvit_training.metrics import Predictions, metrics_of
 from maskvit_training.module import TUNING_LOSS, HierarchyModule
@@ -112,8 +111,7 @@ def _tuning_losses(arm: Arm, tell: Tell) -> dict[float, float]:
 def _fit(arm: Arm, rate: float, seed: int, tell: Tell) -> Path:
     recipe, fold = arm.with_rate(rate, seed), arm.fold()
     tell(f"Training: {arm.training} artefacts, {arm.masking} attention, rate {rate:g}, seed {seed}")
-    scale = TissueScale(make_units(recipe, fold.train, arm.keys))
-    return fit_fold(recipe, fold, arm.keys, arm.encoder, callbacks=[scale], quiet=True)
+    return fit_fold(recipe, fold, arm.keys, arm.encoder, quiet=True)
 
 
 def _history(done: Path) -> list[float]:

@@ -122,7 +122,8 @@ def _start(
     region = encoder.region or build_model(_region_config(recipe, encoder)).region
     assert region is not None
     step = -(-len(stores) // STATISTICS_STORES)
-    some = [torch.from_numpy(read_features(path).features) for path in stores[::step]]
+    stored = [read_features(path) for path in stores[::step]]
+    some = [torch.from_numpy(one.features[one.coverage > 0]) for one in stored]
     # One that a region transformer brings along reads features as they are.
     centre, spread = spread_of(some)
     if encoder.region is not None:
