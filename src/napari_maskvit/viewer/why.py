@@ -177,6 +177,9 @@ class WhyDesk:
         if self.ring is not None:
             remove(self.session.viewer, [self.ring])
             self.ring = None
+            if self.session.tissue.layer is not None:
+                # What is marked as in the hand should be.
+                self.session.viewer.layers.selection.active = self.session.tissue.layer
         self.changed.emit()
 
     def _start(

@@ -69,6 +69,7 @@ class AttentionPanel(Panel):
             session.explanation_changed,
             session.display_changed,
             session.busy_changed,
+            session.live_changed,
         ):
             self.links.connect(signal, self.refresh)
 
@@ -106,7 +107,9 @@ class AttentionPanel(Panel):
             return ""
         if not explanation.complete:
             return _CANCELLED
-        return _OUTDATED if session.outdated and not session.updating else ""
+        # Where the mask is followed, the next answer takes it away again: a flash of a line, for
+        # which the whole column would be laid out twice.
+        return _OUTDATED if session.outdated and not session.live else ""
 
     def release(self) -> None:
         """Hear nothing any more, nor does the part for looking."""

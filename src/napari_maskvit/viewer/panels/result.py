@@ -126,9 +126,11 @@ class ResultPanel(Panel):
 
     def _state(self) -> str:
         """Whether the answer is the answer to the mask as it stands."""
-        if self.session.updating:
-            return "Updating… "
-        return "Of the tissue before it was corrected. " if self.session.outdated else ""
+        session = self.session
+        if session.updating:
+            # What is over in a blink is not told: the column would be laid out for it.
+            return "" if session.attention.live.is_quick else "Updating… "
+        return "Of the tissue before it was corrected. " if session.outdated else ""
 
     def _no_answer(self, explanation: Explanation) -> None:
         if explanation.complete:

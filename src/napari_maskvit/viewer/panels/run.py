@@ -144,7 +144,7 @@ class RunPanel(Panel):
         session, explanation = self.session, self.session.explanation
         # Once everything is there, the way leads on to looking.
         done = explanation is not None and explanation.complete
-        waits = session.outdated and not session.updating
+        waits = session.outdated and not session.updating and not session.live
         set_role(self.start, "" if done and not waits else "main")
         words = "Run again" if explanation is not None else "Run"
         if self.start.text() != words:
