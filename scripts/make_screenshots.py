@@ -97,7 +97,7 @@ class Walk:
             session.show(level=level)
             self.rest()
             self.shoot(f"4-level-{level}", "attention")
-        session.show(level="patch")
+        session.show(level="factorised")
         session.compare(True)
         self.rest()
         self.shoot("5-compared", "attention")
@@ -147,7 +147,10 @@ def main() -> None:
     parser.add_argument("slide", type=Path, nargs="?")
     parser.add_argument("-o", "--output", type=Path, default=IMAGES)
     options = parser.parse_args()
-    os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+    # Neither settings of a person nor what they have not saved yet shall be in the pictures.
+    private = tempfile.mkdtemp()
+    os.environ["NAPARI_CONFIG"] = str(Path(private) / "settings.yaml")
+    os.environ["XDG_DATA_HOME"] = os.environ["MASKVIT_CACHE"] = private
     walk: Any = Walk(options.slide, options.output)
     walk.journey()
     # Nothing to restore is left for whoever opens the sample slide next.
