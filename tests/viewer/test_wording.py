@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_maskvit.model import Prediction
-from napari_maskvit.viewer import answers, wording
+from napari_maskvit.viewer import answers, notices, wording
 
 CASES = [
     (wording.significant, (0,), "0"),
@@ -139,3 +139,17 @@ def test_a_value_off_its_scale_is_said_to_be():
         "Predicted value 5.53, on a scale from 0 to 5: above it."
     )
     assert answers.predicted(regression(2.8))[1].endswith("from 0 to 5.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("/data/of a person/x/broken.svs is no slide.", "broken.svs is no slide."),
+        ("No such file: '/mnt/slides/y.tif'. Try again.", "No such file: 'y.tif'. Try again."),
+        ("C:\\slides\\z.svs is gone.", "z.svs is gone."),
+        ("0.5 µm/px is finer than 1/2 of it.", "0.5 µm/px is finer than 1/2 of it."),
+        ("See https://napari.org/a/b for more.", "See https://napari.org/a/b for more."),
+    ],
+)
+def test_a_notice_names_a_file_without_its_folders(sentence, shown):
+    assert notices.without_folders(sentence) == shown
