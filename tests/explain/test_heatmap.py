@@ -136,23 +136,26 @@ def test_coarser_levels_lie_on_kept_tokens_alone(name: str) -> None:
     np.testing.assert_allclose(heatmap.array[kept], expected[kept])
 
 
-def test_a_position_without_a_finer_one_is_shown_whole_and_nothing_past_the_slide() -> None:
+def test_a_position_without_a_finer_one_is_shown_whole_and_no_background_past_the_slide() -> None:
     levels = hierarchy(4)
     every = levels["patch"]
     kept = ~((every.rows < 4) & (every.columns < 4))  # the first patch holds no token
     levels["patch"] = LevelAttention(
         "patch", every.rows[kept], every.columns[kept], every.values[kept],
-        every.coverage[kept], every.shape, every.step, every.window,
+        ((every.rows < 15) | (every.columns == 7))[kept].astype(np.float32),
+        every.shape, every.step, every.window,
     )  # fmt: skip
     ground = Ground.of(levels, (15 * 16 - 3, 24 * 16))
     region = level_heatmap(levels["region"], 0.5, ground=ground)
     assert np.isfinite(region.array[:15]).all()
-    assert np.isnan(region.array[15:]).all()
+    # Past the edge there is no background, and tissue where the mask reaches over.
+    past = np.isfinite(region.array[15])
+    assert np.flatnonzero(past).tolist() == [7]
     own = level_heatmap(levels["region"], 0.5)
     assert (region.array[:4, :4] == own.array[0, 0]).all()
     patch = level_heatmap(levels["patch"], 0.5, ground=ground)
     assert np.isnan(patch.array[:4, :4]).all()
-    assert np.isnan(patch.array[15:]).all()
+    assert np.flatnonzero(np.isfinite(patch.array[15])).tolist() == [7]
 
 
 @settings(max_examples=60, deadline=None)

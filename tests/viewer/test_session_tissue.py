@@ -168,7 +168,7 @@ def test_a_mask_of_another_spacing_replaces_the_layer(found):
         (lambda s: s.run(), "no tissue mask"),
         (lambda s: s.pick_tool("brush"), "no tissue mask"),
         (lambda s: s.save_mask("/tmp/none.tif"), "no tissue mask"),
-        (lambda s: s.load_mask("/nowhere/mask.tif"), "/nowhere/mask.tif"),
+        (lambda s: s.load_mask("/nowhere/mask.tif"), "no file mask.tif"),
         (lambda s: s.use_mask(TissueMask(np.zeros((1, 20_000), np.uint8), 1.0)), "coarser"),
         (lambda s: s.give_spacing(-1), "spacing"),
         (lambda s: s.restore(), "Nothing is saved"),

@@ -28,8 +28,8 @@ class Ground:
     finest
         The level of the smallest cells.
     slide_shape
-        Height and width of the slide in level-0 pixels, past which nothing is shown; None where
-        that is not known.
+        Height and width of the slide in level-0 pixels, past which no background is shown; None
+        where that is not known.
     """
 
     finest: LevelAttention
@@ -102,9 +102,17 @@ class Ground:
             laid[top:bottom, left:right] = picture[row, column]
 
     def _cut(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Nothing past the slide's edge, whatever the last patch attends to there."""
-        if self.slide_shape is not None:
-            rows, columns = (math.ceil(side / self.step - 1e-6) for side in self.slide_shape)
-            picture[rows:] = np.nan
-            picture[:, columns:] = np.nan
+        """No background past the slide's edge, whatever the last patch attends to there."""
+        if self.slide_shape is None:
+            return picture
+        rows, columns = (math.ceil(side / self.step - 1e-6) for side in self.slide_shape)
+        at = self.finest.rows, self.finest.columns
+        # A mask's last pixel may reach past the edge, and tissue is never hidden.
+        past = np.flatnonzero((at[0] >= rows) | (at[1] >= columns))
+        past = past[self.finest.coverage[past] > 0]
+        tissue = at[0][past], at[1][past]
+        values = picture[tissue]
+        picture[rows:] = np.nan
+        picture[:, columns:] = np.nan
+        picture[tissue] = values
         return picture
