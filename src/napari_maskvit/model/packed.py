@@ -256,9 +256,7 @@ def _run_last_block(block: Any, norm: nn.Module, rows: Tensor, packing: Packing)
             block.norm1(rows[part]), attn.qkv.weight[dim:], None if bias is None else bias[dim:]
         )
     first = rows[packing.first_rows]
-    query = linear(
-        block.norm1(first), attn.qkv.weight[:dim], None if bias is None else bias[:dim]
-    )
+    query = linear(block.norm1(first), attn.qkv.weight[:dim], None if bias is None else bias[:dim])
     query = attn.q_norm(query.unflatten(1, (attn.num_heads, -1))).float() * attn.scale
     attention = torch.empty(packing.rows, attn.num_heads, device=rows.device)
     mixed = torch.empty_like(first, dtype=torch.float32).new_empty(packing.sequences, dim)
