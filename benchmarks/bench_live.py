@@ -12,7 +12,7 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ SPACING = 0.25
 STROKE_UM = 200.0
 BRUSH_UM = 80.0
 Row = tuple[str, str, str]
+Stroke = tuple[float, int, float, float, float]
+"""Seconds until it is answered, patches computed, seconds of engine, upper levels and picture."""
 
 
 def main() -> None:
@@ -93,6 +95,8 @@ class Bench:
         self.session.failed.connect(lambda text: print(f"\nfailed: {text}\n", flush=True))
         self.rng = np.random.default_rng(0)
         self.worst = 0.0
+        self.picture = 0.0
+        self.time_pictures()
         self.wait(0.5)
 
     def rows(self, strokes: int, session: int) -> Iterator[Row]:
@@ -101,13 +105,20 @@ class Bench:
         yield from self.run()
         full = self.full_seconds
         self.worst = 0.0
-        answered, undone, computed, climbing = self.corrections(strokes)
+        strokes_made, undone = self.corrections(strokes)
+        answered, computed, own, climbing, pictures = zip(*strokes_made, strict=True)
         limit = f"<= {min(0.4, full / 20):.2f} s (0.4 s, and 1/20 of the run)"
         yield f"stroke of {STROKE_UM:.0f} µm, median of {strokes}", seconds(answered, 0.5), limit
         yield "stroke, 95th percentile", seconds(answered, 0.95), "<= 0.80 s"
         spread = f"{np.median(computed):.0f} ({min(computed)} to {max(computed)})"
         yield "patches a stroke computes, median (range)", spread, ""
+        yield "of it: planning, reading, patch transformer", seconds(own, 0.5), "does not grow"
         yield "of it: region and slide transformers", seconds(climbing, 0.5), "grows with the slide"
+        yield (
+            "of it: its picture, of the whole slide",
+            seconds(pictures, 0.5),
+            "grows with the slide",
+        )
         yield "undo of a stroke, median", seconds(undone, 0.5), "<= 0.15 s"
         yield "undo, 95th percentile", seconds(undone, 0.95), ""
         yield "worst answer to an event meanwhile", f"{1000 * self.worst:.0f} ms", "<= 100 ms"
@@ -156,20 +167,39 @@ class Bench:
         level = layers.current_level
         return level is not None and bool(np.isfinite(layers.layers[level].data).any())
 
-    def corrections(self, count: int) -> tuple[list[float], list[float], list[int], list[float]]:
-        """Strokes and their undoing: seconds of each, patches computed, seconds above them."""
-        answered, undone, computed, climbing = [], [], [], []
+    def corrections(self, count: int) -> tuple[list[Stroke], list[float]]:
+        """Strokes, and seconds until each is undone."""
+        strokes, undone = [], []
         for _ in range(count):
             self.aim(*self.place())
-            answered.append(self.answer(self.stroke))
+            self.picture = 0.0
+            answered = self.answer(self.stroke)
             explanation = self.session.explanation
             assert explanation is not None
-            computed.append(explanation.statistics.computed_patches)
-            climbing.append(explanation.statistics.seconds.get("region and slide", 0.0))
+            spent = explanation.statistics.seconds
+            own = sum(spent.get(stage, 0.0) for stage in ("planning", "reading", "computing"))
+            climbing = spent.get("region and slide", 0.0)
+            computed = explanation.statistics.computed_patches
+            strokes.append((answered, computed, own, climbing, self.picture))
             self.wait(0.3)
             undone.append(self.answer(self.session.undo))
             self.wait(0.3)
-        return answered, undone, computed, climbing
+        return strokes, undone
+
+    def time_pictures(self) -> None:
+        """Note how long the picture of an answer takes to make, in its worker."""
+        from napari_maskvit.viewer import runs
+
+        make = runs.heatmap_for
+
+        def timed(*arguments: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return make(*arguments)
+            finally:
+                self.picture += time.perf_counter() - started
+
+        runs.heatmap_for = timed
 
     def answer(self, act: Callable[[], None]) -> float:
         """Seconds from the end of an action to the new picture and prediction on the screen."""
@@ -290,7 +320,7 @@ class Bench:
         self.viewer.close()
 
 
-def seconds(values: list[float], share: float) -> str:
+def seconds(values: Sequence[float], share: float) -> str:
     """A quantile of some times."""
     return f"{np.quantile(values, share):.2f} s"
 
