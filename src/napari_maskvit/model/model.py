@@ -6,7 +6,7 @@ import copy
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import timm
 import timm.layers
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +74,9 @@ class Model:
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         return replace(
             self,
-            patch=copy.deepcopy(self.patch).to(device, dtype).eval(),
-            region=None if self.region is None else copy.deepcopy(self.region).to(device).eval(),
-            slide=None if self.slide is None else copy.deepcopy(self.slide).to(device).eval(),
+            patch=_copied(self.patch, device, dtype),
+            region=None if self.region is None else _copied(self.region, device),
+            slide=None if self.slide is None else _copied(self.slide, device),
         )
 
     def predict(self, logits: Tensor) -> Prediction:
@@ -96,6 +99,19 @@ class Model:
             "slide": self.slide,
         }
         return {level: module for level, module in there.items() if module is not None}
+
+
+def _copied(module: Module, device: str, dtype: torch.dtype = torch.float32) -> Module:
+    """A copy for use, whose weights are converted as they are copied, once."""
+    tensors: dict[int, Any] = {
+        id(one): nn.Parameter(one.detach().to(device, dtype, copy=True), one.requires_grad)
+        for one in module.parameters()
+    }
+    for one in module.buffers():
+        kind = dtype if one.is_floating_point() else one.dtype
+        tensors[id(one)] = one.detach().to(device, kind, copy=True)
+    # What the copy would make of a tensor is there already.
+    return copy.deepcopy(module, tensors).eval()
 
 
 def build_model(
