@@ -36,6 +36,7 @@ def test_a_run_shows_every_level_over_the_slide(ran, viewer):
         "attention: region",
         "attention: slide",
         "attention: factorised",
+        "out of date",
         "outline and corrections",
     ]
     assert [layer.visible for layer in viewer.layers[2:6]] == [True, False, False, False]

@@ -112,16 +112,16 @@ def test_what_waits_is_veiled_and_the_answer_says_so(ran, viewer, hand, qtbot, m
     qtbot.addWidget(panel)
     result = panel.panels[4]
     first = ran.explanation
-    slow_down(monkeypatch, 0.4)
+    slow_down(monkeypatch, 1.2)
     before = shown(ran).data.copy()
+    layer = viewer.layers["out of date"]
+    assert not layer.visible
     erase(ran, hand)
     assert ran.updating
     assert ran.outdated
     assert ran.explanation is first
-    assert "Updating" in result.detail.text()
-    qtbot.waitUntil(lambda: "out of date" in names(viewer), timeout=5000)
-    layer = viewer.layers["out of date"]
-    assert layer.visible
+    qtbot.waitUntil(lambda: layer.visible, timeout=5000)
+    qtbot.waitUntil(lambda: "Updating" in result.detail.text(), timeout=5000)
     assert 0 < np.count_nonzero(layer.data) < layer.data.size / 4
     untouched = np.isfinite(before)
     untouched[:, : untouched.shape[1] // 2] = False
