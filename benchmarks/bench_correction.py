@@ -16,8 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_maskvit.threads import wait_briefly
+
 # Before torch loads, as the command line does.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+wait_briefly()
 
 import numpy as np
 

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_maskvit.threads import wait_briefly
+
 # Before torch loads, as the command line does.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+wait_briefly()
 
 from repeated import repeated
 

@@ -18,8 +18,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from napari_maskvit.threads import wait_briefly
+
 # Before torch loads, as the command line does.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+wait_briefly()
 
 import numpy as np
 import torch

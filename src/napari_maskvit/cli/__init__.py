@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from napari_maskvit.cli.group import Commands, end_on_terminate
 from napari_maskvit.cli.mask import mask
 from napari_maskvit.cli.models import models
 from napari_maskvit.cli.view import view
+from napari_maskvit.threads import wait_briefly
 
 __all__ = ["app", "main"]
 
@@ -55,8 +55,6 @@ def _maskvit(
 
 def main() -> None:
     """Run ``maskvit``."""
-    # Read when torch loads. Threads that spin at OpenMP's barriers starve each other as soon as
-    # anything else runs on the machine: measured three times slower, at five times the CPU time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     end_on_terminate()
     app(prog_name="maskvit")

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from threading import Lock, get_native_id
 
+from napari_maskvit.threads import wait_briefly
+
 NICE = 10
 """How far computing steps back behind whatever draws the window."""
 
@@ -21,6 +23,7 @@ def import_torch() -> None:
     deeply, triton keeps to its own.
     """
     with _lock:
+        wait_briefly()
         if "torch" not in sys.modules and _draws_with_llvm():
             flags = sys.getdlopenflags()
             sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
