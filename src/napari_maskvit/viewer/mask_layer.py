@@ -250,7 +250,8 @@ class MaskLayer:
 
     def _compare(self) -> None:
         data = np.asarray(self.layer.data)
-        if data.shape != self._shadow.shape:
+        # A hand that rests in the middle of a stroke has not finished it; its end is told.
+        if data.shape != self._shadow.shape or self.layer._block_history:
             return
         different = data != self._shadow
         box = bounding_box(different)
