@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.lattice import Lattice
-from napari_maskvit.explain.plan import Plan, check_masking, make_plan
+from napari_maskvit.explain.plan import Plan, check_masking
+from napari_maskvit.explain.planner import make_plan
 from napari_maskvit.tissue import TissueMask
 
 LATTICE = Lattice((200, 300), 1.0, 1.0, token_px=8, patch_px=32, region_px=64)

@@ -2,7 +2,7 @@
 
 from napari_maskvit.explain.attention import LevelAttention
 from napari_maskvit.explain.contribution import Contribution
-from napari_maskvit.explain.engine import Explainer
+from napari_maskvit.explain.explainer import Explainer
 from napari_maskvit.explain.explanation import Explanation, Statistics
 from napari_maskvit.explain.granular import Granular
 from napari_maskvit.explain.heatmap import Heatmap

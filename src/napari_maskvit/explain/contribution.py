@@ -23,7 +23,7 @@ from napari_maskvit.tissue import TissueMask
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.explain.engine import Explainer
+    from napari_maskvit.explain.engine import Engine
     from napari_maskvit.explain.hierarchy import Run
     from napari_maskvit.model import Prediction
 
@@ -113,7 +113,7 @@ def score_name(prediction: Prediction) -> str:
 
 
 def contribution_steps(
-    explainer: Explainer, mask: TissueMask, left_out: str = "patch"
+    engine: Engine, mask: TissueMask, left_out: str = "patch"
 ) -> Generator[Share, None, Contribution]:
     """Leave out one patch, or one region, after the other.
 
@@ -121,7 +121,7 @@ def contribution_steps(
 
     Parameters
     ----------
-    explainer
+    engine
         Whose model is asked.
     mask
         What is tissue.
@@ -133,7 +133,7 @@ def contribution_steps(
     ExplainError
         If the model makes no prediction, the mask holds no tissue, or ``left_out`` is neither.
     """
-    model = explainer.model
+    model = engine.model
     if left_out not in LEVEL_OF:
         raise ExplainError(
             f"left_out is {left_out!r}; leave out a 'patch' or a 'region' at a time."
@@ -143,7 +143,7 @@ def contribution_steps(
             f"{model.config.title!r} makes no prediction, so nothing can hold it up. Choose a "
             "model with a region level, a slide level and a head."
         )
-    running = explainer.run(mask)
+    running = engine.run(mask)
     run: Run
     while True:
         try:

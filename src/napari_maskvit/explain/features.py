@@ -13,7 +13,7 @@ from napari_maskvit.explain.climb import region_input
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.explain.engine import Explainer
+    from napari_maskvit.explain.explainer import Explainer
     from napari_maskvit.explain.explanation import Statistics
     from napari_maskvit.explain.progress import Progress
     from napari_maskvit.tissue import TissueMask

@@ -17,13 +17,13 @@ from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import Heatmap, colour_limits, factorised_heatmap
 from napari_maskvit.explain.normalise import normalise
-from napari_maskvit.explain.plan import make_plan
+from napari_maskvit.explain.planner import make_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_maskvit.explain.attention import Head, LevelAttention
-    from napari_maskvit.explain.engine import Explainer
+    from napari_maskvit.explain.engine import Engine
     from napari_maskvit.explain.explanation import Explanation
     from napari_maskvit.explain.hierarchy import Run
     from napari_maskvit.explain.lattice import Lattice
@@ -196,7 +196,7 @@ class GranularProgress:
 
 
 def granular_steps(
-    explainer: Explainer,
+    engine: Engine,
     mask: TissueMask,
     level: str = "patch",
     *,
@@ -205,14 +205,14 @@ def granular_steps(
 ) -> Generator[GranularProgress, None, Granular]:
     """Explain on one shifted grid after the other, the plain one first.
 
-    Results are kept by content in `Explainer.shifted_cache`, within a bound of its own so that
+    Results are kept by content in `Engine.shifted_cache`, within a bound of its own so that
     they never push out what corrections need: asked again after a correction, only patches whose
     tokens changed are computed. Grids shifted by whole patches share the plain grid's patches.
     Closing the generator cancels; what is done stays known.
 
     Parameters
     ----------
-    explainer
+    engine
         Whose model, masking and threshold are used.
     mask
         What is tissue.
@@ -228,8 +228,8 @@ def granular_steps(
     ExplainError
         If the model has no such level, or ``divisions`` is no small whole number.
     """
-    _check(explainer, level, divisions)
-    lattice = explainer.lattice
+    _check(engine, level, divisions)
+    lattice = engine.lattice
     side = lattice.patch_px if level == "patch" else lattice.region_px
     moves = sorted({round(part * side / divisions) for part in range(divisions)})
     shifts = [(down, right) for down in moves for right in moves]
@@ -240,9 +240,9 @@ def granular_steps(
     def snapshot() -> Granular:
         return Granular(level, lattice, cell, tuple(copies), len(shifts), ground)
 
-    explainer.shifted_cache.begin()
+    engine.shifted_cache.begin()
     for shift in shifts:
-        run, running = _start(explainer, mask, shift, focus)
+        run, running = _start(engine, mask, shift, focus)
         for step in running:
             share = (len(copies) + step.done / max(step.total, 1)) / len(shifts)
             yield GranularProgress(share, len(copies), len(shifts), snapshot)
@@ -257,20 +257,20 @@ def granular_steps(
 
 
 def _start(
-    explainer: Explainer,
+    engine: Engine,
     mask: TissueMask,
     shift: tuple[int, int],
     focus: tuple[float, float] | None,
 ) -> tuple[Run, Generator[Progress, None, None]]:
     plain = shift == (0, 0)
     if plain:
-        explainer.cache.begin()
-        run = explainer.run_of(explainer.plan(mask), explainer.cache)
+        engine.cache.begin()
+        run = engine.run_of(engine.plan(mask), engine.cache)
     else:
-        lattice = replace(explainer.lattice, shift=shift)
-        plan = make_plan(mask, lattice, explainer.masking, explainer.threshold)
-        run = explainer.run_of(plan, explainer.shifted_cache, keep_answers=False)
-    return run, explainer.advance(run, focus)
+        lattice = replace(engine.lattice, shift=shift)
+        plan = make_plan(mask, lattice, engine.masking, engine.threshold)
+        run = engine.run_of(plan, engine.shifted_cache, keep_answers=False)
+    return run, engine.advance(run, focus)
 
 
 def _cell_px(lattice: Lattice, level: str) -> int:
@@ -278,11 +278,11 @@ def _cell_px(lattice: Lattice, level: str) -> int:
     return lattice.token_px if level == "patch" else lattice.patch_px
 
 
-def _check(explainer: Explainer, level: str, divisions: int) -> None:
-    there = [name for name in explainer.model.levels if name in LEVELS]
+def _check(engine: Engine, level: str, divisions: int) -> None:
+    there = [name for name in engine.model.levels if name in LEVELS]
     if level not in there:
         raise ExplainError(
-            f"{explainer.model.config.title!r} has no grid to shift at level {level!r}; it has: "
+            f"{engine.model.config.title!r} has no grid to shift at level {level!r}; it has: "
             f"{', '.join(there)}."
         )
     if not 1 <= divisions <= MOST_DIVISIONS or int(divisions) != divisions:

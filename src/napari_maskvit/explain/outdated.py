@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.explain.lattice import Lattice
-from napari_maskvit.explain.plan import make_plan
+from napari_maskvit.explain.planner import make_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,6 @@ from napari_maskvit.explain.lattice import LEVELS, Lattice
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.tissue import TissueMask
-
 PatchKey = tuple[int, int, bytes, int, int]
 
 _serials = count()
@@ -239,12 +237,3 @@ def plan_region(
             for i, j in np.argwhere(patch_kept).tolist()
         ),
     )
-
-
-def make_plan(
-    mask: TissueMask, lattice: Lattice, masking: tuple[str, ...], threshold: float
-) -> Plan:
-    """Decide what is kept, from scratch; `Planner` remembers what a mask left as it was."""
-    from napari_maskvit.explain.planner import Planner
-
-    return Planner(lattice, masking, threshold).plan(mask)

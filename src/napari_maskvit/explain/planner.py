@@ -149,6 +149,13 @@ class Planner:
             self._cache.put(key, part, nbytes=part.nbytes, cost=PLAN_COST)
 
 
+def make_plan(
+    mask: TissueMask, lattice: Lattice, masking: tuple[str, ...], threshold: float
+) -> Plan:
+    """Decide what is kept, from scratch; `Planner` remembers what a mask left as it was."""
+    return Planner(lattice, masking, threshold).plan(mask)
+
+
 def region_coverage(
     mask: TissueMask, lattice: Lattice, row: int, column: int
 ) -> NDArray[np.float32]:
