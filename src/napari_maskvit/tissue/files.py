@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import geojson, png, tiff
-from napari_maskvit.tissue.mask import TissueMask
-from napari_maskvit.tissue.picture import fitted
+from napari_maskvit.tissue.picture import Pixels, fitted
 
 if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
@@ -23,7 +25,7 @@ ENDINGS = (*_PICTURES, *_POLYGONS)
 """Endings of the files that can be read and written."""
 
 
-def load(path: Path, slide: Slide | None = None) -> TissueMask:
+def load(path: Path, slide: Slide | None = None) -> Pixels:
     """Read a mask.
 
     TIFF and PNG written here come back as they were. In pictures from elsewhere every pixel that is
@@ -38,6 +40,11 @@ def load(path: Path, slide: Slide | None = None) -> TissueMask:
     slide : Slide, optional
         The slide the mask belongs to. Needed for GeoJSON, and for pictures that do not say how
         large their pixels are: these are then taken to cover the slide.
+
+    Returns
+    -------
+    uint8 (rows, columns), float
+        Values of the mask, and the side of a pixel in µm.
 
     Raises
     ------
@@ -60,12 +67,15 @@ def load(path: Path, slide: Slide | None = None) -> TissueMask:
         raise MaskError(f"The tissue mask {path} cannot be read: {reason}.") from error
 
 
-def save(mask: TissueMask, path: Path, slide: Slide | None = None) -> None:
+def save(array: NDArray[np.uint8], spacing: float, path: Path, slide: Slide | None = None) -> None:
     """Write a mask; the file appears complete or not at all.
 
     Parameters
     ----------
-    mask : TissueMask
+    array : uint8 (rows, columns)
+        Values of the mask.
+    spacing : float
+        Side of a pixel, µm.
     path : Path
         A file ending in .tif, .tiff, .png, .geojson or .json; one that exists is replaced.
     slide : Slide, optional
@@ -82,9 +92,9 @@ def save(mask: TissueMask, path: Path, slide: Slide | None = None) -> None:
     try:
         with _replacing(path) as temporary:
             if ending in _POLYGONS:
-                geojson.write(mask, temporary, slide)
+                geojson.write(array, spacing, temporary, slide)
             else:
-                _PICTURES[ending].write(mask, temporary)
+                _PICTURES[ending].write(array, spacing, temporary)
     except OSError as error:
         reason = error.strerror or error
         raise MaskError(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 import shapely.geometry
+from numpy.typing import NDArray
 
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import EXCLUDED, TISSUE, Kind, kind_named
-from napari_maskvit.tissue.mask import TissueMask
+from napari_maskvit.tissue.picture import Pixels
 from napari_maskvit.tissue.polygons import filled, polygons_of
 from napari_maskvit.tissue.spacing import mask_shape, mask_spacing_for
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _AREAS = ("Polygon", "MultiPolygon")
 
 
-def write(mask: TissueMask, path: Path, slide: Slide | None) -> None:
+def write(array: NDArray[np.uint8], spacing: float, path: Path, slide: Slide | None) -> None:
     """Write each piece of tissue, and of every excluded kind, as an annotation of that name.
 
     Raises
@@ -38,11 +39,11 @@ def write(mask: TissueMask, path: Path, slide: Slide | None) -> None:
             f"Polygons in {path.suffix} are in the slide's pixels: save them together with the "
             "slide, or save a TIFF or PNG."
         )
-    scale = mask.spacing / slide.require_spacing()
+    scale = spacing / slide.require_spacing()
     height, width = slide.shape
     features = []
     for kind in (TISSUE, *EXCLUDED):
-        for polygon in polygons_of(mask.array == kind.value):
+        for polygon in polygons_of(array == kind.value):
             # The last mask pixels reach over the slide's border; annotations must not.
             points = shapely.transform(
                 polygon, lambda xy: (xy * scale).clip((0, 0), (width, height))
@@ -53,7 +54,7 @@ def write(mask: TissueMask, path: Path, slide: Slide | None) -> None:
     path.write_text(json.dumps(collection), encoding="utf-8")
 
 
-def read(path: Path, slide: Slide | None) -> TissueMask:
+def read(path: Path, slide: Slide | None) -> Pixels:
     """Read annotations as a mask at the slide's mask spacing.
 
     Annotations named as an excluded kind become that kind, also where they lie over tissue. Of the
@@ -87,7 +88,7 @@ def read(path: Path, slide: Slide | None) -> TissueMask:
     for value, found in sorted(areas.items()):
         together = shapely.transform(shapely.union_all(found), lambda xy: xy * scale)
         array[filled(together, shape) != 0] = value
-    return TissueMask(array, spacing, path.stem)
+    return array, spacing
 
 
 def _feature(polygon: shapely.Polygon, kind: Kind) -> dict[str, Any]:

@@ -147,13 +147,14 @@ class TissueMask:
         """Read a mask from a TIFF, PNG or GeoJSON file; see `napari_maskvit.tissue.files.load`."""
         from napari_maskvit.tissue import files
 
-        return files.load(Path(path), slide)
+        array, spacing = files.load(Path(path), slide)
+        return cls(array, spacing, Path(path).stem)
 
     def save(self, path: str | Path, slide: Slide | None = None) -> None:
         """Write a TIFF, PNG or GeoJSON file; see `napari_maskvit.tissue.files.save`."""
         from napari_maskvit.tissue import files
 
-        files.save(self, Path(path), slide)
+        files.save(self.array, self.spacing, Path(path), slide)
 
     def _area_of(self, pixels: int | np.integer) -> float:
         return int(pixels) * self.spacing**2 / 1e6

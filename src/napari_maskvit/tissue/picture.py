@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import KINDS
-from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.spacing import LONGEST_SIDE
 
 if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
+
+Pixels = tuple[NDArray[np.uint8], float]
+"""Values of a mask, (rows, columns), and the side of a pixel in µm."""
 
 OURS = "napari-maskvit tissue mask"
 """What files written here call themselves; their pixels keep their values."""
@@ -42,7 +44,7 @@ def palette() -> NDArray[np.uint8]:
     return colours
 
 
-def fitted(picture: Picture, path: Path, slide: Slide | None) -> TissueMask:
+def fitted(picture: Picture, path: Path, slide: Slide | None) -> Pixels:
     """Make a mask of a picture, and see that it fits the slide.
 
     Raises
@@ -66,8 +68,8 @@ def fitted(picture: Picture, path: Path, slide: Slide | None) -> TissueMask:
                 f"The tissue mask {path} does not say how large its pixels are; "
                 "load it together with its slide."
             )
-        return TissueMask(array, spacing, path.stem)
-    return TissueMask(array, _spacing_on(slide, array, spacing, picture.ours, path), path.stem)
+        return array, spacing
+    return array, _spacing_on(slide, array, spacing, picture.ours, path)
 
 
 def _values(picture: Picture, path: Path) -> NDArray[np.uint8]:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_maskvit.errors import MaskError
-from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.picture import OURS, Picture, palette
 from napari_maskvit.tissue.spacing import LONGEST_SIDE
 
 _KEY = "spacing_um"
 
 
-def write(mask: TissueMask, path: Path) -> None:
+def write(array: NDArray[np.uint8], spacing: float, path: Path) -> None:
     """Write a mask, its colours as a palette, its spacing in the pHYs chunk."""
-    image = Image.fromarray(np.ascontiguousarray(mask.array))
+    image = Image.fromarray(np.ascontiguousarray(array))
     image.putpalette(palette().tobytes())
     info = PngInfo()
     info.add_text("Description", OURS)
     # pHYs counts whole pixels per metre; the text holds the spacing exactly.
-    info.add_text(_KEY, repr(mask.spacing))
-    per_inch = 25_400 / mask.spacing
+    info.add_text(_KEY, repr(spacing))
+    per_inch = 25_400 / spacing
     image.save(path, "png", pnginfo=info, dpi=(per_inch, per_inch))
 
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from napari_maskvit.errors import MaskError
-from napari_maskvit.tissue.mask import TissueMask
 from napari_maskvit.tissue.picture import OURS, Picture, palette
 from napari_maskvit.tissue.spacing import LONGEST_SIDE
 
 _UM_PER_UNIT = {2: 25_400.0, 3: 10_000.0, 4: 1_000.0, 5: 1.0}
 
 
-def write(mask: TissueMask, path: Path) -> None:
+def write(array: NDArray[np.uint8], spacing: float, path: Path) -> None:
     """Write a mask, its colours as a palette."""
-    per_centimetre = 1e4 / mask.spacing
+    per_centimetre = 1e4 / spacing
     tifffile.imwrite(
         path,
-        mask.array,
+        array,
         photometric="palette",
         colormap=palette().T.astype(np.uint16) * 257,
         tile=(512, 512),
@@ -30,7 +30,7 @@ def write(mask: TissueMask, path: Path) -> None:
         resolution=(per_centimetre, per_centimetre),
         resolutionunit="CENTIMETER",
         # Resolution is a ratio of whole numbers; the description holds the spacing exactly.
-        description=json.dumps({"kind": OURS, "spacing_um": mask.spacing}),
+        description=json.dumps({"kind": OURS, "spacing_um": spacing}),
         metadata=None,
         software="napari-maskvit",
     )
