@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_maskvit.errors import MaskvitError
-from napari_maskvit.viewer.timeline import VERSION, Entry, Timeline
+from napari_maskvit.viewer.entry import VERSION, Entry
+from napari_maskvit.viewer.timeline import Timeline
 
 
 @dataclass(frozen=True)

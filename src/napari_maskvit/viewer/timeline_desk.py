@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
+    from napari_maskvit.viewer.entry import Entry
     from napari_maskvit.viewer.marks import Box
     from napari_maskvit.viewer.mask_layer import MaskLayer
     from napari_maskvit.viewer.session import Session
-    from napari_maskvit.viewer.timeline import Entry
 
 MARKED = "marked as"
 _BY_MODE = {"paint": "painted", "erase": "erased", "fill": "filled", "polygon": "outlined"}

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask
-from napari_maskvit.viewer.timeline import VERSION as TIMELINE_VERSION
-from napari_maskvit.viewer.timeline import Entry, Timeline
+from napari_maskvit.viewer.entry import VERSION as TIMELINE_VERSION
+from napari_maskvit.viewer.entry import Entry
+from napari_maskvit.viewer.timeline import Timeline
 
 ENDING = ".maskvit-unsaved"
 VERSION = 1

@@ -11,12 +11,12 @@ from qtpy.QtWidgets import QCheckBox, QListWidget, QListWidgetItem
 from napari_maskvit.explain.signed import DIVERGING
 from napari_maskvit.viewer.answers import moved
 from napari_maskvit.viewer.changes import Compared
+from napari_maskvit.viewer.entry import Entry
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.controls import Choice, allow, button, row
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
-from napari_maskvit.viewer.timeline import Entry
 from napari_maskvit.viewer.timeline_desk import MARKED
 from napari_maskvit.viewer.wording import area, gained_and_lost, probability, significant
 
