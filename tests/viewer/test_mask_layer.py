@@ -10,8 +10,9 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from napari_maskvit.slide import open_slide
 from napari_maskvit.tissue import TissueMask, segment_tissue
 from napari_maskvit.tissue.edits import between, grown, holes_filled, painted, shrunk, smoothed
+from napari_maskvit.viewer.boxes import tiles
 from napari_maskvit.viewer.marks import mark_levels
-from napari_maskvit.viewer.mask_layer import MaskLayer, tiles
+from napari_maskvit.viewer.mask_layer import MaskLayer
 
 pytestmark = pytest.mark.window
 
@@ -81,12 +82,12 @@ def test_marks_and_areas_follow_as_if_made_anew(editor):
             editor.marks.levels, mark_levels(now.array, editor.found), strict=True
         ):
             np.testing.assert_array_equal(mine, anew)
-        assert editor.tissue_mm2 == pytest.approx(now.area_mm2)
+        assert editor.areas.tissue_mm2 == pytest.approx(now.area_mm2)
         pixel = now.spacing**2 / 1e6
-        assert editor.excluded_mm2 == pytest.approx((now.array > 1).sum() * pixel)
+        assert editor.areas.excluded_mm2 == pytest.approx((now.array > 1).sum() * pixel)
         found = editor.found == 1
-        assert editor.added_mm2 == pytest.approx((now.tissue & ~found).sum() * pixel)
-        assert editor.removed_mm2 == pytest.approx((~now.tissue & found).sum() * pixel)
+        assert editor.areas.added_mm2 == pytest.approx((now.tissue & ~found).sum() * pixel)
+        assert editor.areas.removed_mm2 == pytest.approx((~now.tissue & found).sum() * pixel)
 
 
 def test_an_edit_is_kept_in_few_bytes(editor):

@@ -161,7 +161,7 @@ def test_a_key_chooses_what_the_brush_paints(found, press, hand, key, kind):
     hand.drag([place, (place[0], place[1] + 40)])
     assert found.mask.array[cell(found, place)] == kind.value
     assert (found.tissue_mm2 > area) == (kind.value == 1)
-    assert (found.tissue.editor.excluded_mm2 > 0) == (kind.value != 1)
+    assert (found.tissue.editor.areas.excluded_mm2 > 0) == (kind.value != 1)
 
 
 def test_kinds_over_glass_survive_finding_again(found, hand, settle):

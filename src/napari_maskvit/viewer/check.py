@@ -78,7 +78,7 @@ class MaskCheck:
         self.session.explanation_changed.emit()
         # Where nobody has chosen a model yet, another one must not answer in its place.
         chosen = self.desk.model is not None or self.session.jobs.is_running("model")
-        if live.on and chosen and editor.tissue_mm2 > 0:
+        if live.on and chosen and editor.areas.tissue_mm2 > 0:
             self.follow()
 
     def follow(self) -> None:

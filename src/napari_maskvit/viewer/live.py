@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_maskvit.viewer.attention_desk import AttentionDesk
-    from napari_maskvit.viewer.marks import Box
+    from napari_maskvit.viewer.boxes import Box
 
 QUICK_MS = 700
 """An update that takes longer shows its progress and Cancel."""
@@ -68,7 +68,7 @@ class LiveUpdate:
         if not self.stale.is_shown and not self._soon.isActive():
             self._soon.start()
         # A mask without tissue has no answer; what was said of the one before stays, veiled.
-        if self.on and editor.tissue_mm2 > 0:
+        if self.on and editor.areas.tissue_mm2 > 0:
             self.desk.update(self._centre(box, where, editor.spacing))
 
     def request(self, focus: tuple[float, float]) -> Request:

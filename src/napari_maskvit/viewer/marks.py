@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_maskvit.viewer.boxes import Box, everything
+from napari_maskvit.viewer.colours import label_colours
 from napari_maskvit.viewer.layers import TAG
 
-Box = tuple[slice, slice]
 Levels = Sequence[NDArray[np.uint8]]
 
 ADDED, REMOVED, OUTLINE, ADDED_EDGE, REMOVED_EDGE = 1, 2, 3, 4, 5
@@ -49,7 +50,7 @@ class Marks:
             self.levels,
             multiscale=True,
             name="outline and corrections",
-            colormap=_colormap(COLOURS),
+            colormap=label_colours(COLOURS),
             opacity=0.9,
             metadata={TAG: {"kind": "outline"}},
             **place,
@@ -60,7 +61,7 @@ class Marks:
         if on != self._filled:
             self._filled = on
             shown = {mark: colour for mark, colour in COLOURS.items() if on or mark not in FILLS}
-            self.layer.colormap = _colormap(shown)
+            self.layer.colormap = label_colours(shown)
 
     def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], *boxes: Box) -> None:
         """Bring boxes of the mask, their rims included, up to date."""
@@ -84,8 +85,7 @@ def mark_levels(
     # Whole multiples, or napari would stretch the coarser levels by a fraction of a pixel.
     rows, columns = (-(-side // 2**depth) * 2**depth for side in mask.shape)
     levels = [np.zeros((rows >> level, columns >> level), np.uint8) for level in range(depth + 1)]
-    whole = (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
-    _mark(levels, mask, mask if found is None else found, whole)
+    _mark(levels, mask, mask if found is None else found, everything(mask))
     return levels
 
 
@@ -121,16 +121,7 @@ def _mark(
 
 def outline_only() -> Any:
     """The marks' colormap with everything but edges left out, all of one colour."""
-    return _colormap(dict.fromkeys((OUTLINE, ADDED_EDGE, REMOVED_EDGE), COLOURS[OUTLINE]))
-
-
-def _colormap(colours: Mapping[int, tuple[float, ...]]) -> Any:
-    from napari.utils.colormaps import DirectLabelColormap
-
-    clear = (0.0, 0.0, 0.0, 0.0)
-    table: dict[int | None, Any] = {None: clear, 0: clear}
-    table.update(colours.items())
-    return DirectLabelColormap(color_dict=table)
+    return label_colours(dict.fromkeys((OUTLINE, ADDED_EDGE, REMOVED_EDGE), COLOURS[OUTLINE]))
 
 
 def _with_rim(shape: tuple[int, ...], box: Box) -> tuple[Box, Box]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,29 +11,23 @@ from psygnal import Signal
 
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import Edit
-from napari_maskvit.tissue.kinds import EXCLUDED
+from napari_maskvit.viewer.areas import Areas
+from napari_maskvit.viewer.boxes import Box, bounding_box, everything, tiles
+from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
+from napari_maskvit.viewer.history import Write, box_of, writes_of
 from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
-from napari_maskvit.viewer.marks import Box, Levels, Marks, mark_levels
+from napari_maskvit.viewer.marks import Levels, Marks, mark_levels
 
 if TYPE_CHECKING:
     import napari
 
     from napari_maskvit.slide import Slide
 
-TISSUE_COLOUR = (0.0, 0.55, 0.60, 1.0)
 FILL_ALPHA = 0.05
 """More turns eosin violet."""
-KIND_ALPHA = 0.5
-KIND_COLOURS = {
-    kind.value: (*(part / 255 for part in kind.colour), KIND_ALPHA) for kind in EXCLUDED
-}
-MAX_SIDE = 16_384
-SETTLE_MS = 60
-TILE = 512
 
-Places = tuple[NDArray[np.uint16], NDArray[np.uint16]]
-Write = tuple[Places, int | NDArray[np.uint8]]
-"""Rows and columns of pixels, and what they become."""
+UNKNOWN = (0.4, 0.4, 0.4, 0.3)
+SETTLE_MS = 60
 
 
 class MaskLayer:
@@ -75,7 +69,6 @@ class MaskLayer:
         self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
         self._mask: TissueMask | None = mask
         self._writing = False
-        self._added = self._removed = self._tissue = self._excluded = 0
         self.layer = self._make_layer()
         if levels is None:
             levels = mark_levels(self._shadow, self.found)
@@ -85,7 +78,7 @@ class MaskLayer:
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._compare)
         self._undone = 0
-        self._recount(found is None or found is mask)
+        self.areas = self._areas(as_found=found is None or found is mask)
         self._add_layers()
 
     @property
@@ -100,31 +93,6 @@ class MaskLayer:
             self._mask = TissueMask(self._shadow.copy(), self.spacing, "tissue mask")
         return self._mask
 
-    @property
-    def tissue_mm2(self) -> float:
-        """Area of tissue, mm²."""
-        return self._tissue * self.spacing**2 / 1e6
-
-    @property
-    def added_mm2(self) -> float:
-        """Area that a person added, mm²."""
-        return self._added * self.spacing**2 / 1e6
-
-    @property
-    def removed_mm2(self) -> float:
-        """Area that a person removed, mm²."""
-        return self._removed * self.spacing**2 / 1e6
-
-    @property
-    def excluded_mm2(self) -> float:
-        """Area that is marked as an excluded kind, mm²."""
-        return self._excluded * self.spacing**2 / 1e6
-
-    @property
-    def is_corrected(self) -> bool:
-        """Whether anything was added, removed or marked as excluded."""
-        return bool(self._added or self._removed or self._excluded)
-
     def replace(
         self, found: TissueMask, *, keep_corrections: bool, levels: Levels | None = None
     ) -> None:
@@ -133,7 +101,7 @@ class MaskLayer:
         ``levels`` are its `mark_levels`, worked out beforehand.
         """
         new = np.array(found.array, np.uint8)
-        if keep_corrections and self.is_corrected:
+        if keep_corrections and self.areas.is_corrected:
             by_hand = ((self._shadow == 1) != (self.found == 1)) | (self._shadow > 1)
             new[by_hand] = self._shadow[by_hand]
             levels = None
@@ -195,15 +163,13 @@ class MaskLayer:
 
     def _make_layer(self) -> Any:
         from napari.layers import Labels
-        from napari.utils.colormaps import DirectLabelColormap
 
-        colours: dict[int | None, Any] = {None: (0.4, 0.4, 0.4, 0.3), 0: (0.0, 0.0, 0.0, 0.0)}
-        colours[1] = (*TISSUE_COLOUR[:3], FILL_ALPHA)
-        colours.update(KIND_COLOURS.items())
         layer = Labels(
             self._shadow.copy(),
             name="tissue mask",
-            colormap=DirectLabelColormap(color_dict=colours),
+            colormap=label_colours(
+                {1: (*TISSUE_COLOUR[:3], FILL_ALPHA), **KIND_COLOURS}, other=UNKNOWN
+            ),
             opacity=1.0,
             metadata={
                 TAG: {"kind": "mask", "spacing": self.spacing, "slide": str(self.slide.path)}
@@ -271,14 +237,18 @@ class MaskLayer:
     def _follow(self, parts: list[Box], levels: Levels | None = None) -> None:
         data = np.asarray(self.layer.data)
         for part in parts:
-            self._count(part, -1)
+            self.areas.leave_out(self._shadow, self.found, part)
             self._shadow[part] = data[part]
-            self._count(part, +1)
+            self.areas.count(self._shadow, self.found, part)
         self._mask = None
         if levels is None:
             self.marks.draw(self._shadow, self.found, *parts)
         else:
             self.marks.take(levels)
+
+    def _areas(self, as_found: bool) -> Areas:
+        found = self._shadow if as_found else self.found
+        return Areas.of(self._shadow, found, self.spacing)
 
     def _write(self, array: NDArray[np.uint8], levels: Levels | None = None) -> None:
         self._writing = True
@@ -292,82 +262,6 @@ class MaskLayer:
         self._settle.cancel()
         self._shadow[...] = array
         self._mask = None
-        self._recount(levels is not None)
+        self.areas = self._areas(as_found=levels is not None)
         self.marks.take(mark_levels(self._shadow, self.found) if levels is None else levels)
-        self.changed.emit(_everything(array))
-
-    def _recount(self, as_found: bool) -> None:
-        self._added = self._removed = self._tissue = self._excluded = 0
-        if as_found:
-            self._tissue = int(np.count_nonzero(self._shadow == 1))
-            self._excluded = int(np.count_nonzero(self._shadow > 1))
-        else:
-            self._count(_everything(self._shadow), +1)
-
-    def _count(self, box: Box, sign: int) -> None:
-        now, then = self._shadow[box] == 1, self.found[box] == 1
-        self._tissue += sign * int(np.count_nonzero(now))
-        self._excluded += sign * int(np.count_nonzero(self._shadow[box] > 1))
-        self._added += sign * int(np.count_nonzero(now & ~then))
-        self._removed += sign * int(np.count_nonzero(then & ~now))
-
-
-def writes_of(edit: Edit, array: NDArray[np.uint8]) -> list[Write]:
-    """The pixels that an edit of a mask changes, as the layer's history takes them.
-
-    They stay in the history for long: short indices, and one value where there is only one.
-    """
-    writes: list[Write] = []
-    for patch in edit.patches:
-        rows, columns = np.nonzero(patch.values != array[patch.box])
-        values = patch.values[rows, columns]
-        top, left = (side.start for side in patch.box)
-        places = ((rows + top).astype(np.uint16), (columns + left).astype(np.uint16))
-        if values.size:
-            writes.append((places, int(values[0]) if (values == values[0]).all() else values))
-    return writes
-
-
-def box_of(item: Iterable[Any], shape: tuple[int, ...]) -> Box | None:
-    """Smallest box around all atoms of a napari history item."""
-    boxes = []
-    for atom in item:
-        key = getattr(atom, "slice_key", None)
-        if key is None:
-            rows, columns = (np.asarray(one) for one in atom[0])
-            if not rows.size:
-                continue
-            key = (
-                slice(int(rows.min()), int(rows.max()) + 1),
-                slice(int(columns.min()), int(columns.max()) + 1),
-            )
-        boxes.append([one.indices(length) for one, length in zip(key, shape, strict=True)])
-    if not boxes:
-        return None
-    low = np.min([[one[0] for one in box] for box in boxes], axis=0)
-    high = np.max([[one[1] for one in box] for box in boxes], axis=0)
-    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
-
-
-def tiles(box: Box) -> Iterator[Box]:
-    """Cut a box, so that a change here and one far away do not cost all that lies between."""
-    rows, columns = box
-    for top in range(rows.start, rows.stop, TILE):
-        for left in range(columns.start, columns.stop, TILE):
-            yield (
-                slice(top, min(top + TILE, rows.stop)),
-                slice(left, min(left + TILE, columns.stop)),
-            )
-
-
-def bounding_box(where: NDArray[np.bool_]) -> Box | None:
-    """Smallest box around what is True."""
-    rows = np.flatnonzero(where.any(axis=1))
-    if not len(rows):
-        return None
-    columns = np.flatnonzero(where[rows[0] : rows[-1] + 1].any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _everything(array: NDArray[Any]) -> Box:
-    return slice(0, array.shape[0]), slice(0, array.shape[1])
+        self.changed.emit(everything(array))

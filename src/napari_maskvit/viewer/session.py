@@ -170,7 +170,7 @@ class Session:
     @property
     def tissue_mm2(self) -> float | None:
         """Area of tissue, mm²."""
-        return self.tissue.editor.tissue_mm2 if self.tissue.editor else None
+        return self.tissue.editor.areas.tissue_mm2 if self.tissue.editor else None
 
     @property
     def tissue_share(self) -> float | None:
@@ -178,13 +178,13 @@ class Session:
         if self.tissue.editor is None or self.slide is None:
             return None
         height, width = self.slide.size_um
-        return self.tissue.editor.tissue_mm2 / max(height * width / 1e6, 1e-12)
+        return self.tissue.editor.areas.tissue_mm2 / max(height * width / 1e6, 1e-12)
 
     @property
     def corrections(self) -> Corrections | None:
         """What was changed by hand."""
         editor = self.tissue.editor
-        return Corrections(editor.added_mm2, editor.removed_mm2) if editor else None
+        return Corrections(editor.areas.added_mm2, editor.areas.removed_mm2) if editor else None
 
     @property
     def brush_um(self) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_maskvit.model import Prediction
-    from napari_maskvit.viewer.marks import Box
+    from napari_maskvit.viewer.boxes import Box
 
 MOST_ENTRIES = 1000
 MOST_BYTES = 64 << 20

@@ -10,6 +10,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_maskvit.tissue.kinds import EXCLUDED
+from napari_maskvit.viewer.boxes import everything
 from napari_maskvit.viewer.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain import Explanation
     from napari_maskvit.tissue import TissueMask
+    from napari_maskvit.viewer.boxes import Box
     from napari_maskvit.viewer.entry import Entry
-    from napari_maskvit.viewer.marks import Box
     from napari_maskvit.viewer.mask_layer import MaskLayer
     from napari_maskvit.viewer.session import Session
 
@@ -107,8 +108,7 @@ class TimelineDesk:
             self.timeline.begin(data, editor.spacing, "restored")
         else:
             # A stroke that was under way is in the mask, and not yet in the timeline.
-            whole = (slice(0, data.shape[0]), slice(0, data.shape[1]))
-            self.timeline.record(data, whole, "restored")
+            self.timeline.record(data, everything(data), "restored")
         self._remember(editor)
         self.changed.emit()
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask, TissueParameters, segment_tissue
+from napari_maskvit.tissue.spacing import LONGEST_SIDE
 from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.layers import TAG
 from napari_maskvit.viewer.marks import Levels, mark_levels
-from napari_maskvit.viewer.mask_layer import MAX_SIDE, MaskLayer
+from napari_maskvit.viewer.mask_layer import MaskLayer
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
@@ -75,10 +76,10 @@ class TissueDesk:
     ) -> None:
         """Use a mask that comes from elsewhere; ``levels`` are its `mark_levels`, if known."""
         slide = self.session.need_slide()
-        if max(mask.shape) > MAX_SIDE:
+        if max(mask.shape) > LONGEST_SIDE:
             raise MaskError(
                 f"The mask {mask.name!r} has {max(mask.shape):,} pixels a side, more than can be "
-                f"painted on ({MAX_SIDE:,}). Save it at a coarser spacing first."
+                f"painted on ({LONGEST_SIDE:,}). Save it at a coarser spacing first."
             )
         self.session.jobs.cancel("tissue")
         editor = self.editor

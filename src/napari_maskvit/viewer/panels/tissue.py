@@ -144,7 +144,7 @@ class _Correcting(QWidget):
             return
         self.more.refresh()
         editor = self.session.tissue.editor
-        nothing = editor is None or not editor.is_corrected
+        nothing = editor is None or not editor.areas.is_corrected
         say(self.changed, "Nothing changed by hand." if nothing else self._by_hand())
         allow(self.discard, "Nothing was changed by hand." if nothing else None)
 
@@ -152,9 +152,9 @@ class _Correcting(QWidget):
         editor = self.session.tissue.editor
         assert editor is not None
         amounts = (
-            (editor.added_mm2, "added"),
-            (editor.removed_mm2, "removed"),
-            (editor.excluded_mm2, "marked as excluded"),
+            (editor.areas.added_mm2, "added"),
+            (editor.areas.removed_mm2, "removed"),
+            (editor.areas.excluded_mm2, "marked as excluded"),
         )
         said = [f"{area(mm2)} {what}" for mm2, what in amounts if mm2]
         return f"By hand: {listing(said)}."

@@ -10,8 +10,8 @@ from qtpy.QtGui import QColor, QIcon, QKeySequence, QPixmap
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QShortcut, QVBoxLayout, QWidget
 
 from napari_maskvit.tissue.kinds import EXCLUDED, GLASS, TISSUE, Kind
+from napari_maskvit.viewer.colours import TISSUE_COLOUR
 from napari_maskvit.viewer.keys import HAND_KEYS, KEYS, KIND_KEYS, TOOL_KEYS
-from napari_maskvit.viewer.mask_layer import TISSUE_COLOUR
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
 from napari_maskvit.viewer.parts.fold import Fold

@@ -13,8 +13,8 @@ from napari_maskvit.tissue import edits as make
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.kinds import KINDS, TISSUE, Kind
 from napari_maskvit.viewer import notices
+from napari_maskvit.viewer.history import Write
 from napari_maskvit.viewer.marks import Levels
-from napari_maskvit.viewer.mask_layer import Write
 from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.tools.fine import FineTool
 from napari_maskvit.viewer.tools.likeness import LikenessTool

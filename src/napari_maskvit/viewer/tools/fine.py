@@ -12,8 +12,8 @@ from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.window import FineWindow
+from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
 from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, remove
-from napari_maskvit.viewer.mask_layer import KIND_COLOURS, TISSUE_COLOUR
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk
@@ -176,7 +176,8 @@ class FineTool:
         layer = Labels(
             self._before.copy(),
             name="fine window",
-            colormap=_colours(),
+            # No outline is drawn here: the fill alone has to tell where an edge runs.
+            colormap=label_colours({1: (*TISSUE_COLOUR[:3], FILL_ALPHA), **KIND_COLOURS}),
             opacity=1.0,
             metadata={TAG: {"kind": "fine", "spacing": window.spacing}},
             **place,
@@ -186,12 +187,3 @@ class FineTool:
         layer.selected_label = self.desk.kind.value
         layer.brush_size = max(1, round(BRUSH_UM / window.spacing))
         return layer
-
-
-def _colours() -> Any:
-    from napari.utils.colormaps import DirectLabelColormap
-
-    # No outline is drawn here: the fill alone has to tell where an edge runs.
-    clear = (0.0, 0.0, 0.0, 0.0)
-    table: dict[int | None, Any] = {None: clear, 0: clear, 1: (*TISSUE_COLOUR[:3], FILL_ALPHA)}
-    return DirectLabelColormap(color_dict=table | dict(KIND_COLOURS))

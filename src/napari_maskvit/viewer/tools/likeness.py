@@ -10,9 +10,9 @@ import numpy as np
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import GLASS, TISSUE
 from napari_maskvit.tissue.likeness import Likeness
+from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
 from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.layers import TAG, insert_quietly, remove
-from napari_maskvit.viewer.mask_layer import KIND_COLOURS, TISSUE_COLOUR
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk
@@ -222,8 +222,5 @@ class LikenessTool:
 
 
 def _colours(value: int) -> Any:
-    from napari.utils.colormaps import DirectLabelColormap
-
     colours = {GLASS.value: (1.0, 1.0, 1.0), TISSUE.value: TISSUE_COLOUR, **KIND_COLOURS}
-    clear = (0.0, 0.0, 0.0, 0.0)
-    return DirectLabelColormap(color_dict={None: clear, 0: clear, 1: (*colours[value][:3], _ALPHA)})
+    return label_colours({1: (*colours[value][:3], _ALPHA)})
