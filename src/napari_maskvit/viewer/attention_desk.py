@@ -233,11 +233,8 @@ class AttentionDesk:
         self.finer.cancel()
 
         def body(job: Job) -> Generator[Step, None, Step | None]:
-            # Two runs share caches and cores: the newer waits for the older one's last batch.
-            with explainers.engine:
-                return (
-                    yield from run_steps(job, lambda: explainers.of(slide, model, options), request)
-                )
+            with explainers.at_work(slide, model, options) as explainer:
+                return (yield from run_steps(job, explainer, request))
 
         self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)
 

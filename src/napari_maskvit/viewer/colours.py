@@ -21,5 +21,6 @@ def label_colours(colours: Mapping[int, Colour], other: Colour = CLEAR) -> Any:
     """A colormap of a Labels layer: 0 is clear, and what is not named has the colour ``other``."""
     from napari.utils.colormaps import DirectLabelColormap
 
-    table: dict[int | None, Any] = {None: other, 0: CLEAR, **colours}
+    table: dict[int | None, Any] = {None: other, 0: CLEAR}
+    table.update(colours.items())
     return DirectLabelColormap(color_dict=table)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from napari_maskvit.viewer.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explainer
@@ -36,15 +40,25 @@ class RunOptions:
 
 
 class Explainers:
-    """Makes explainers and keeps the latest ones; `of` is called in workers."""
+    """Makes explainers and keeps the latest ones."""
 
     def __init__(self) -> None:
-        self.engine = Lock()
+        self._engine = Lock()
         """Held by whatever computes: runs share caches and cores."""
         self._kept: dict[tuple[Any, ...], Explainer] = {}
 
-    def of(self, slide: Slide, model: Model, options: RunOptions) -> Explainer:
-        """The explainer for a slide, a model and options; the caller holds `engine`."""
+    @contextmanager
+    def at_work(self, slide: Slide, model: Model, options: RunOptions) -> Iterator[Explainer]:
+        """The explainer for a slide, a model and options, while nothing else computes.
+
+        For workers: a newer run waits for the older one's last batch.
+        """
+        with self._engine:
+            import_torch()
+            share_cores()
+            yield self._of(slide, model, options)
+
+    def _of(self, slide: Slide, model: Model, options: RunOptions) -> Explainer:
         from napari_maskvit.explain import Explainer
 
         key = (slide.identity, slide.spacing, model.sha256, options)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_maskvit.viewer.jobs import once
-from napari_maskvit.viewer.torch_import import import_torch, share_cores
+from napari_maskvit.viewer.jobs import once, paced
+from napari_maskvit.viewer.runs import STEP_SECONDS
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation, Heatmap
@@ -110,22 +110,19 @@ class FinerDesk:
         mask, focus, display = editor.mask, desk.looking_at(), desk.display
         needed, known = _needed(explanation, level), dict(self._found)
 
-        def body(job: Job) -> Generator[None, None, tuple[dict[str, Granular], Heatmap] | None]:
-            with desk.explainers.engine:
-                import_torch()
-                share_cores()
+        def body(job: Job) -> Generator[Any, None, tuple[dict[str, Granular], Heatmap] | None]:
+            with desk.explainers.at_work(slide, model, options) as explainer:
                 from napari_maskvit.explain.granular import granular_steps
 
-                explainer = desk.explainers.of(slide, model, options)
                 for name in needed:
                     if name in known:
                         continue
-                    made = _finish(job, granular_steps(explainer, mask, name, focus=focus))
+                    steps = granular_steps(explainer, mask, name, focus=focus)
+                    made: Granular | None = yield from paced(job, steps, STEP_SECONDS)
                     if made is None:
                         return None
                     known[name] = made
                 return known, _picture(explanation, level, known, display)
-            yield
 
         def done(found: tuple[dict[str, Granular], Heatmap] | None) -> None:
             if found is None or self._of is not explanation:
@@ -166,20 +163,6 @@ def _needed(explanation: Explanation, level: str) -> tuple[str, ...]:
     if level == FACTORISED:
         return tuple(name for name in LEVELS if name in explanation.levels)
     return (level,) if level in LEVELS else ()
-
-
-def _finish(job: Job, steps: Generator[Any, None, Granular]) -> Granular | None:
-    """The end of all steps; None once cancelled."""
-    try:
-        while not job.cancelled:
-            try:
-                next(steps)
-            except StopIteration as end:
-                made: Granular = end.value
-                return made
-    finally:
-        steps.close()
-    return None
 
 
 def _picture(

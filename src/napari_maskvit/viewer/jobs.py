@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import time
 from collections.abc import Callable, Generator
 from functools import cache
 from typing import Any
@@ -240,3 +241,23 @@ def once(work: Callable[[], Any], *, torch: bool = False) -> Body:
         return work()
 
     return body
+
+
+def paced(job: Job, steps: Generator[Any, None, Any], seconds: float) -> Generator[Any, None, Any]:
+    """Work within a job: its steps, at most one in ``seconds``; None once the job is cancelled.
+
+    The work is closed in any case.
+    """
+    told = 0.0
+    try:
+        while not job.cancelled:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            if time.perf_counter() >= told:
+                yield step
+                told = time.perf_counter() + seconds
+    finally:
+        steps.close()
+    return None

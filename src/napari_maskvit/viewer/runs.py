@@ -12,7 +12,6 @@ import numpy as np
 from napari_maskvit.viewer.display import Display
 from napari_maskvit.viewer.layers import heatmap_for
 from napari_maskvit.viewer.stale import kept_where_stale
-from napari_maskvit.viewer.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +87,7 @@ class Step:
 
 
 def run_steps(
-    job: Job, make: Callable[[], Explainer], request: Request
+    job: Job, explainer: Explainer, request: Request
 ) -> Generator[Step, None, Step | None]:
     """Explain a mask, yielding at most ten steps and four pictures a second.
 
@@ -96,8 +95,8 @@ def run_steps(
     ----------
     job
         Asked whether the person has cancelled.
-    make
-        Gives the explainer; called in the worker, since it may load a model.
+    explainer
+        Whom to ask.
     request
         What to explain.
 
@@ -106,9 +105,6 @@ def run_steps(
     Step or None
         The finished explanation, and the heatmap on display made of it; None once cancelled.
     """
-    import_torch()
-    share_cores()
-    explainer = make()
     stream = explainer.stream(request.mask, focus=request.focus)
     # A short update is over before anybody could read how far it is.
     told = pictured = time.perf_counter() + UPDATE_PICTURE_SECONDS if request.update else 0.0

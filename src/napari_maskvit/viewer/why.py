@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,10 @@ import numpy as np
 from psygnal import Signal
 
 from napari_maskvit.errors import ExplainError
-from napari_maskvit.viewer.layers import TAG, remove
+from napari_maskvit.viewer.jobs import paced
+from napari_maskvit.viewer.ring import Ring
 from napari_maskvit.viewer.runs import STEP_SECONDS
 from napari_maskvit.viewer.signed import SignedLayers
-from napari_maskvit.viewer.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
 
 CHANNEL = "why"
-RING = "what if not there"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class WhyDesk:
         self.shown = False
         self.share: tuple[int, int] | None = None
         self.layers = SignedLayers(session.viewer, "contribution")
-        self.ring: Any = None
+        self.ring = Ring(session, self.leave_out)
         self._of: Explanation | None = None
         session.explanation_changed.connect(self._explained)
         session.mask_changed.connect(self._fade)
@@ -124,15 +122,8 @@ class WhyDesk:
         """
         self.session.tissue.need_mask()
         self._need_answer()
-        if self.ring is None or self.ring not in self.session.viewer.layers:
-            self.ring = self._make_ring()
-            self.session.viewer.add_layer(self.ring)
-            self.ring.events.data.connect(self._drawn)
-        self.session.viewer.layers.selection.active = self.ring
-        # In µm, as wide as three pixels now: a thinner line is lost where all of the slide is seen.
-        self.ring.current_edge_width = max(2.0, 3.0 / self.session.viewer.scene.camera.zoom)
+        self.ring.draw()
         self.changed.emit()
-        self.ring.mode = "add_polygon_lasso"
 
     def leave_out(self, area: NDArray[np.bool_]) -> None:
         """Ask what the answer would be without an area of the mask.
@@ -174,12 +165,7 @@ class WhyDesk:
     def clear_ring(self) -> None:
         """Forget the area that was drawn."""
         self.without = None
-        if self.ring is not None:
-            remove(self.session.viewer, [self.ring])
-            self.ring = None
-            if self.session.tissue.layer is not None:
-                # What is marked as in the hand should be.
-                self.session.viewer.layers.selection.active = self.session.tissue.layer
+        self.ring.clear()
         self.changed.emit()
 
     def _start(
@@ -193,12 +179,9 @@ class WhyDesk:
         if model is None:
             raise ExplainError("No model is loaded. Choose one, then run it.")
 
-        def body(job: Job) -> Generator[tuple[int, int], None, Any]:
-            with desk.explainers.engine:
-                import_torch()
-                share_cores()
-                steps = work(desk.explainers.of(slide, model, options))
-                return (yield from _paced(job, steps))
+        def body(job: Job) -> Generator[Any, None, Any]:
+            with desk.explainers.at_work(slide, model, options) as explainer:
+                return (yield from paced(job, work(explainer), STEP_SECONDS))
 
         def finished(found: Any) -> None:
             self.share = None
@@ -211,8 +194,8 @@ class WhyDesk:
         self.session.jobs.start(CHANNEL, words, body, on_step=self._step, on_done=finished)
         self.changed.emit()
 
-    def _step(self, share: tuple[int, int]) -> None:
-        self.share = share
+    def _step(self, step: Any) -> None:
+        self.share = (step.done, step.total)
         self.changed.emit()
 
     def _need_answer(self) -> Explanation:
@@ -227,7 +210,9 @@ class WhyDesk:
         return explanation
 
     def _explained(self) -> None:
-        if self.session.explanation is None and (self.contribution or self.ring or self.without):
+        if self.session.explanation is None and (
+            self.contribution or self.ring.layer or self.without
+        ):
             self.session.jobs.cancel(CHANNEL)
             self.contribution = self.picture = self._of = self.share = None
             self.shown = False
@@ -243,66 +228,3 @@ class WhyDesk:
         if self.layers.faded != self.is_outdated:
             self.layers.fade(self.is_outdated)
             self.changed.emit()
-
-    def _make_ring(self) -> Any:
-        from napari.layers import Shapes
-
-        return Shapes(
-            name=RING,
-            edge_color="#ffd400",
-            face_color="transparent",
-            edge_width=2,
-            units=("um", "um"),
-            metadata={TAG: {"kind": "ring"}},
-        )
-
-    def _drawn(self, event: Any) -> None:
-        from qtpy.QtCore import QTimer
-
-        # napari tells of a shape while it is still being drawn.
-        QTimer.singleShot(0, self._ring_closed)
-
-    def _ring_closed(self) -> None:
-        ring, editor = self.ring, self.session.tissue.editor
-        if ring is None or ring._is_creating or not len(ring.data) or editor is None:
-            return
-        if len(ring.data) > 1:
-            with ring.events.data.blocker(self._drawn):
-                ring.data = [ring.data[-1]]
-        if ring.metadata[TAG].get("asked") is not None and np.array_equal(
-            ring.metadata[TAG]["asked"], ring.data[-1]
-        ):
-            return
-        ring.metadata[TAG]["asked"] = np.array(ring.data[-1])
-        try:
-            self.leave_out(inside(editor.layer, ring.data[-1]))
-        except Exception as error:
-            self.session.fail(error)
-
-
-def inside(mask_layer: Any, ring: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels of a mask's layer whose centre lies within a ring of world points (y, x)."""
-    from skimage.draw import polygon
-
-    shape = mask_layer.data.shape
-    points = np.array([mask_layer.world_to_data(point) for point in ring])
-    area = np.zeros(shape, bool)
-    area[polygon(points[:, 0], points[:, 1], shape)] = True  # type: ignore[no-untyped-call]
-    return area
-
-
-def _paced(job: Job, steps: Generator[Any, None, Any]) -> Generator[tuple[int, int], None, Any]:
-    """What is done and how much there is, at most ten times a second; None once cancelled."""
-    told = 0.0
-    try:
-        while not job.cancelled:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            if time.perf_counter() >= told:
-                yield step.done, step.total
-                told = time.perf_counter() + STEP_SECONDS
-    finally:
-        steps.close()
-    return None

@@ -89,7 +89,7 @@ class WhyPanel(Panel):
         done, total = why.share or (0, 0)
         show_progress(self.bar, done, total)
         self._show_contribution()
-        allow(self.clear, None if why.ring is not None else "There is no ring to clear.")
+        allow(self.clear, None if why.ring.layer is not None else "There is no ring to clear.")
         self._show_without(why.without)
 
     def _show_contribution(self) -> None:
@@ -110,7 +110,7 @@ class WhyPanel(Panel):
     def _show_without(self, without: Without | None) -> None:
         if without is None:
             say(self.said, "")
-            waits = self.session.attention.why.ring is not None
+            waits = self.session.attention.why.ring.layer is not None
             say(self.detail, _DRAG if waits and not self.session.attention.why.is_running else "")
             return
         labels, numbers = moved(without.then, without.now)
