@@ -184,7 +184,7 @@ class Bench:
             computed = explanation.statistics.computed_patches
             strokes.append((answered, computed, own, climbing, self.picture))
             self.wait(0.3)
-            undone.append(self.answer(self.session.undo))
+            undone.append(self.answer(self.session.hand.undo))
             self.wait(0.3)
         return strokes, undone
 
@@ -229,7 +229,7 @@ class Bench:
         sizes = []
         for step in range(count):
             self.aim(*self.place(), settle=0.02)
-            self.answer(self.stroke if step % 2 == 0 else self.session.undo)
+            self.answer(self.stroke if step % 2 == 0 else self.session.hand.undo)
             if step in (count // 10, count - 1):
                 self.rest()
                 sizes.append(resident_mb())
@@ -264,8 +264,8 @@ class Bench:
         """Go there with the eraser in hand."""
         self.viewer.scene.camera.center = (y, x)
         self.viewer.scene.camera.zoom = 1.0
-        self.session.pick_tool("eraser")
-        self.session.brush_um = BRUSH_UM
+        self.session.hand.pick("eraser")
+        self.session.hand.brush_um = BRUSH_UM
         self.wait(settle)
 
     def stroke(self, moves: int = 12, spent: Callable[[float], Any] | None = None) -> None:

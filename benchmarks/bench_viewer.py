@@ -108,9 +108,9 @@ class Bench:
         self.viewer.reset_view()
         self.viewer.scene.camera.center = (height / 2, width / 2)
         self.viewer.scene.camera.zoom /= share
-        self.session.pick_tool("brush")
+        self.session.hand.pick("brush")
         canvas_height, canvas_width = self.viewer.canvas.size
-        self.session.brush_um = 40 / self.viewer.scene.camera.zoom
+        self.session.hand.brush_um = 40 / self.viewer.scene.camera.zoom
         self.wait(1.0)
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         y = canvas_height * 0.55

@@ -191,7 +191,7 @@ def paint(path: Path) -> None:
     session.open(path)
     spacing = mask_spacing_for(session.slide)
     session.use_mask(TissueMask(np.zeros(mask_shape(session.slide, spacing), np.uint8), spacing))
-    layer = session.mask_layer
+    layer = session.tissue.layer
     layer.brush_size, layer.mode = 5, "paint"
     log = os.open(path.with_name("strokes.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     brush = strokes(layer, log)

@@ -116,8 +116,8 @@ class Walk:
         session, viewer = self.session, self.viewer
         tissue = np.argwhere(session.mask.tissue)
         middle = tissue[len(tissue) // 2] * session.mask.spacing
-        session.pick_tool("eraser")
-        session.brush_um = 150
+        session.hand.pick("eraser")
+        session.hand.brush_um = 150
         camera, canvas = viewer.scene.camera, viewer.window._qt_viewer.canvas.native
         height, width = viewer.canvas.size
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton

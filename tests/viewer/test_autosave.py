@@ -64,14 +64,14 @@ def test_a_stroke_is_kept_within_a_second_and_a_half(found, hand, qtbot, slide_p
     qtbot.waitUntil(lambda: any(np.array_equal(kept, mask) for kept in kept_masks()), timeout=1500)
     (path,) = left_behind(slide_path)
     kept = unsaved.read(path)
-    np.testing.assert_array_equal(kept.found.array, found.found.array)
+    np.testing.assert_array_equal(kept.found.array, found.tissue.found.array)
     assert len(kept.entries) == len(found.timeline.timeline.entries)
 
 
 def test_what_is_taken_back_is_work_no_more(found, hand, qtbot, slide_path):
     hand.drag(STROKE)
     wait_for_file(qtbot, slide_path)
-    found.undo()
+    found.hand.undo()
     wait_for_file(qtbot, slide_path, there=False)
 
 
@@ -81,7 +81,7 @@ def test_a_save_supersedes_it(found, hand, qtbot, settle, slide_path):
     found.save()
     settle(found)
     wait_for_file(qtbot, slide_path, there=False)
-    found.pick_tool("brush")
+    found.hand.pick("brush")
     hand.drag(((120.0, 900.0), (120.0, 960.0)))
     wait_for_file(qtbot, slide_path)
 
@@ -99,8 +99,8 @@ def test_a_window_closed_at_once_loses_nothing(found, hand, viewer, qtbot, settl
     settle(again)
     assert not again.messages
     np.testing.assert_array_equal(again.mask.array, mask)
-    assert again.tissue.tool == "brush"
-    assert again.corrections.added_mm2 > 0.004
+    assert again.hand.tool == "brush"
+    assert again.tissue.areas.added_mm2 > 0.004
     assert len(again.timeline.timeline.entries) == count
     assert again.autosave.offer is None
     assert len(left_behind(slide_path)) == 1, "still nobody has saved it"
@@ -117,7 +117,7 @@ def test_new_work_does_not_overwrite_what_is_offered(
     again = reopened(viewer, slide_path, qtbot, settle)
     again.find_tissue()
     settle(again)
-    again.pick_tool("eraser")
+    again.hand.pick("eraser")
     hand.drag(((384.0, 460.0), (384.0, 520.0)))
     qtbot.waitUntil(lambda: len(left_behind(slide_path)) == 2, timeout=5000)
     assert again.autosave.offer is not None
@@ -125,7 +125,7 @@ def test_new_work_does_not_overwrite_what_is_offered(
     settle(again)
     assert not again.messages
     np.testing.assert_array_equal(again.mask.array, first)
-    assert again.tissue.tool == "eraser"
+    assert again.hand.tool == "eraser"
 
 
 def test_what_is_discarded_is_gone(found, hand, viewer, qtbot, settle, slide_path):
@@ -140,7 +140,7 @@ def test_what_is_discarded_is_gone(found, hand, viewer, qtbot, settle, slide_pat
 def test_a_removed_layer_keeps_its_strokes(found, hand, viewer, qtbot, settle, slide_path):
     hand.drag(STROKE)
     mask = found.mask.array.copy()
-    viewer.layers.remove(found.mask_layer)
+    viewer.layers.remove(found.tissue.layer)
     again = reopened(viewer, slide_path, qtbot, settle)
     again.autosave.restore()
     settle(again)
@@ -158,7 +158,7 @@ def test_edges_in_a_fine_window_are_kept(found, viewer, qtbot, settle, slide_pat
 
 
 def test_a_stroke_under_way_is_kept(found, hand, qtbot, slide_path):
-    layer = found.mask_layer
+    layer = found.tissue.layer
     with layer.block_history():  # as long as the button is down
         for column in range(300, 340):
             layer.paint((10, column), 1)
@@ -173,7 +173,7 @@ def test_a_slide_that_is_left_and_come_back_to(found, hand, settle, slide_path, 
     settle(found)
     assert len(left_behind(slide_path)) == 1
     assert found.autosave.offer is None
-    found.use_slide(found.slide_layers[0])
+    found.use_slide(found.slides.layers[0])
     settle(found)
     np.testing.assert_array_equal(found.mask.array, mask)
     assert found.autosave.offer is None, "it is on display"

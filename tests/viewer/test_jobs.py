@@ -53,12 +53,12 @@ def test_masks_of_earlier_corrections_are_let_go(ran: Any, settle: Any, qtbot: A
         return sum(isinstance(one, TissueMask) for one in gc.get_objects())
 
     counts = []
-    rows, columns = np.nonzero(ran.mask_layer.data == 1)
+    rows, columns = np.nonzero(ran.tissue.layer.data == 1)
     for step in range(8):
         at = len(rows) * (step + 1) // 10
         box = slice(rows[at], rows[at] + 4), slice(columns[at], columns[at] + 4)
         places = tuple(index.ravel() for index in np.mgrid[box])
-        ran.mask_layer.data_setitem(places, 0)
+        ran.tissue.layer.data_setitem(places, 0)
         settle(ran)
         counts.append(masks())
     assert max(counts[4:]) <= max(counts[:4])

@@ -72,4 +72,4 @@ def test_the_next_window_offers_what_was_left(killing, glass, viewer, no_panel, 
     killing.draw(expected, 0)
     np.testing.assert_array_equal(session.mask.array & expected, expected)
     assert 1 <= len(session.timeline.timeline.entries) <= strokes + 2
-    assert session.corrections.added_mm2 > 0
+    assert session.tissue.areas.added_mm2 > 0

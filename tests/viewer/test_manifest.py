@@ -105,7 +105,7 @@ def test_the_mask_layer_is_written_by_file_save(session, viewer, settle, tmp_pat
     session.find_tissue()
     settle(session)
     path = tmp_path / f"mine{suffix}"
-    written = session.mask_layer.save(str(path), plugin=MANIFEST)
+    written = session.tissue.layer.save(str(path), plugin=MANIFEST)
     assert written == [str(path)]
     back = TissueMask.load(path, session.slide)
     assert np.mean(back.tissue != session.mask.tissue) < 0.01

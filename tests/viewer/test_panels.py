@@ -185,8 +185,8 @@ def test_finding_tissue_tells_how_much(dock, core, qtbot, failures):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     panel = step(dock, "tissue")
-    assert dock.session.tissue_mm2 == pytest.approx(0.22, rel=0.15)
-    assert panel.amount.text().startswith(area(dock.session.tissue_mm2))
+    assert dock.session.tissue.areas.tissue_mm2 == pytest.approx(0.22, rel=0.15)
+    assert panel.amount.text().startswith(area(dock.session.tissue.areas.tissue_mm2))
     assert "of the slide" in panel.amount.text()
     assert "mm²" in dock.sections["tissue"].header.summary.text()
     assert "Nothing changed by hand." in said(panel)
@@ -197,16 +197,16 @@ def test_finding_tissue_tells_how_much(dock, core, qtbot, failures):
 def test_a_slider_redraws_the_mask(dock, core, qtbot):
     dock.session.open(core)
     find_tissue(qtbot, dock)
-    before = dock.session.tissue_mm2
+    before = dock.session.tissue.areas.tissue_mm2
     slide_to(qtbot, step(dock, "tissue").knobs.knobs["smoothing_um"], 40)
-    qtbot.waitUntil(lambda: dock.session.tissue_mm2 != before, timeout=20_000)
-    assert dock.session.parameters.smoothing_um == 40
+    qtbot.waitUntil(lambda: dock.session.tissue.areas.tissue_mm2 != before, timeout=20_000)
+    assert dock.session.tissue.parameters.smoothing_um == 40
 
 
 def test_sliders_have_units_and_ranges_from_the_parameters(dock, core):
     dock.session.open(core)
     knobs = step(dock, "tissue").knobs
-    assert set(knobs.knobs) == set(type(dock.session.parameters).model_fields)
+    assert set(knobs.knobs) == set(type(dock.session.tissue.parameters).model_fields)
     assert knobs.knobs["min_object_um2"].box.suffix() == " µm²"
     assert knobs.knobs["smoothing_um"].box.suffix() == " µm"
     for knob in knobs.knobs.values():
@@ -222,21 +222,21 @@ def test_what_was_painted_by_hand_is_told_and_can_be_discarded(dock, core, hand,
     tools = dock.hand.tools
     click(qtbot, tools["brush"])
     assert tools["brush"].isChecked()
-    assert session.mask_layer.mode == "paint"
+    assert session.tissue.layer.mode == "paint"
     slide_to(qtbot, dock.hand.brush, 200)
-    assert session.brush_um == pytest.approx(200, rel=0.05)
+    assert session.hand.brush_um == pytest.approx(200, rel=0.05)
     hand.drag(STROKE)
-    qtbot.waitUntil(lambda: session.corrections.added_mm2 > 0)
+    qtbot.waitUntil(lambda: session.tissue.areas.added_mm2 > 0)
     assert "added" in correcting.changed.text()
     assert not dock.hand.redo.isEnabled()
     click(qtbot, dock.hand.undo)
-    qtbot.waitUntil(lambda: session.corrections.added_mm2 == 0)
+    qtbot.waitUntil(lambda: session.tissue.areas.added_mm2 == 0)
     qtbot.waitUntil(dock.hand.redo.isEnabled)
     assert not dock.hand.undo.isEnabled()
     hand.drag(STROKE)
     qtbot.waitUntil(correcting.discard.isEnabled)
     click(qtbot, correcting.discard)
-    qtbot.waitUntil(lambda: session.corrections.added_mm2 == 0)
+    qtbot.waitUntil(lambda: session.tissue.areas.added_mm2 == 0)
     assert "Nothing changed by hand." in said(step(dock, "tissue"))
 
 
@@ -244,7 +244,7 @@ def test_a_tool_picked_in_napari_is_marked_here_too(dock, core, qtbot):
     dock.session.open(core)
     find_tissue(qtbot, dock)
     tools = dock.hand.tools
-    dock.session.mask_layer.mode = "erase"
+    dock.session.tissue.layer.mode = "erase"
     assert [name for name, made in tools.items() if made.isChecked()] == ["eraser"]
     click(qtbot, tools["eraser"])
     assert tools["eraser"].isChecked()
@@ -258,13 +258,13 @@ def test_a_mask_is_saved_and_loaded(dock, core, hand, qtbot, tmp_path, monkeypat
     path = tmp_path / "mask.tif"
     monkeypatch.setattr(f"{dialog}.getSaveFileName", lambda *_: (str(path), ""))
     monkeypatch.setattr(f"{dialog}.getOpenFileName", lambda *_: (str(path), ""))
-    before = dock.session.tissue_mm2
+    before = dock.session.tissue.areas.tissue_mm2
     click(qtbot, panel.save_button)
     qtbot.waitUntil(lambda: path.exists() and dock.session.busy is None, timeout=20_000)
     hand.drag(STROKE)
-    qtbot.waitUntil(lambda: dock.session.tissue_mm2 > before)
+    qtbot.waitUntil(lambda: dock.session.tissue.areas.tissue_mm2 > before)
     click(qtbot, panel.load_button)
-    qtbot.waitUntil(lambda: dock.session.tissue_mm2 == before, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.session.tissue.areas.tissue_mm2 == before, timeout=20_000)
 
 
 # ---- buttons and reasons

@@ -164,14 +164,14 @@ def test_masking_and_precision_are_set_under_advanced(ready, qtbot):
     assert not panel.options.isVisible()
     click(qtbot, panel.advanced.toggle)
     click(qtbot, panel.options.masked["region"])
-    assert ready.session.options.masking == ("patch", "slide")
+    assert ready.session.models.options.masking == ("patch", "slide")
     choose(qtbot, panel.options.precision, "float32")
-    assert ready.session.options.precision == "float32"
+    assert ready.session.models.options.precision == "float32"
     panel.options.threshold.box.setFocus()
     panel.options.threshold.box.selectAll()
     qtbot.keyClicks(panel.options.threshold.box, "10")
     qtbot.keyClick(panel.options.threshold.box, Qt.Key.Key_Return)
-    assert ready.session.options.threshold == pytest.approx(0.1)
+    assert ready.session.models.options.threshold == pytest.approx(0.1)
 
 
 def test_the_default_model_comes_by_itself_once_there_is_tissue(dock, core, qtbot):
@@ -232,8 +232,9 @@ def test_levels_are_switched_by_button_and_the_legend_follows(done, qtbot):
         qtbot.waitUntil(
             lambda level=level: f"{level} level" in look.legend.text() or level == "factorised"
         )
-        assert look.legend.text().rstrip(".").lower() == done.session.legend.lower()
-        assert look.bar.limits == done.session.limits
+        legend = done.session.attention.picture().legend
+        assert look.legend.text().rstrip(".").lower() == legend.lower()
+        assert look.bar.limits == done.session.attention.limits()
         assert done.sections["attention"].header.summary.text() == level
     assert "Ctrl-4" in look.levels.buttons["factorised"].text()
 

@@ -39,20 +39,21 @@ def test_from_file_to_attention(name, shared, viewer, no_panel, hand, settle):
     viewer.open(str(shared / name), plugin="napari-maskvit")
     session.find_tissue()
     settle(session)
-    assert 0.02 < session.tissue_share < 0.9
-    assert session.tissue_mm2 > 0.1
+    assert 0.02 < session.tissue.share < 0.9
+    assert session.tissue.areas.tissue_mm2 > 0.1
 
     # A stroke of the eraser right through the middle of the tissue.
     rows, columns = np.nonzero(session.mask.tissue)
     middle = len(rows) // 2
     y, x = (float(one[middle]) * session.mask.spacing for one in (rows, columns))
-    before = session.tissue_mm2
-    session.pick_tool("eraser")
-    session.brush_um = 60.0
+    before = session.tissue.areas.tissue_mm2
+    session.hand.pick("eraser")
+    session.hand.brush_um = 60.0
     hand.drag([(y, x - 40), (y, x + 40)])
     settle(session)
-    assert session.tissue_mm2 < before
-    assert session.corrections.removed_mm2 == pytest.approx(before - session.tissue_mm2, abs=1e-3)
+    areas = session.tissue.areas
+    assert areas.tissue_mm2 < before
+    assert areas.removed_mm2 == pytest.approx(before - areas.tissue_mm2, abs=1e-3)
 
     session.use_model()
     settle(session)

@@ -41,7 +41,7 @@ def test_a_run_shows_every_level_over_the_slide(ran, viewer):
     ]
     assert [layer.visible for layer in viewer.layers[2:6]] == [True, False, False, False]
     assert ran.explanation.prediction.label in ("benign", "low", "high")
-    assert viewer.layers.selection.active is ran.mask_layer
+    assert viewer.layers.selection.active is ran.tissue.layer
 
 
 def test_what_is_shown_is_the_heatmap_in_its_place(ran):
@@ -109,7 +109,7 @@ def test_the_picture_follows_the_display_without_a_run(ran, changes, settle):
     ran.show(**changes)
     settle(ran)
     display = ran.display
-    heads = ran.heads(display.level)
+    heads = ran.explanation.heads(display.level)
     head = display.head
     expected = explanation.heatmap(
         display.level,
@@ -122,7 +122,7 @@ def test_the_picture_follows_the_display_without_a_run(ran, changes, settle):
     layer = shown(ran, display.level)
     np.testing.assert_array_equal(layer.data, expected.array)
     assert tuple(layer.contrast_limits) == pytest.approx(expected.limits)
-    assert ran.legend == expected.legend
+    assert ran.attention.picture().legend == expected.legend
     assert ran.explanation is explanation
 
 
@@ -184,7 +184,7 @@ def test_plain_attention_stands_beside_on_one_scale(ran, viewer, settle, qtbot):
 
 def test_a_correction_is_followed_there_and_only_there(ran, hand, settle, qtbot):
     first = ran.explanation
-    ran.pick_tool("eraser")
+    ran.hand.pick("eraser")
     hand.drag([TISSUE, (384.0, 500.0)])
     qtbot.waitUntil(lambda: ran.explanation is not first, timeout=10_000)
     settle(ran)
@@ -193,7 +193,7 @@ def test_a_correction_is_followed_there_and_only_there(ran, hand, settle, qtbot)
     assert second.complete
     assert second.statistics.kept["patch"] < first.statistics.kept["patch"]
     assert 0 < second.statistics.computed_patches < first.statistics.computed_patches / 3
-    ran.undo()
+    ran.hand.undo()
     qtbot.waitUntil(lambda: ran.explanation is not second, timeout=10_000)
     settle(ran)
     assert ran.explanation.statistics.computed_patches == 0
@@ -320,12 +320,12 @@ def test_waiting_for_the_model_is_said_and_can_be_cancelled(session, bundle, set
     qtbot.addWidget(panel)
     session.use_model(bundle)
     panel.start.click()
-    assert session.waiting
+    assert session.attention.is_waiting
     assert panel.start.isHidden()
     assert not panel.stop.isHidden()
     assert "model is loaded" in panel.said.text()
     panel.stop.click()
-    assert not session.waiting
+    assert not session.attention.is_waiting
     assert not panel.start.isHidden()
     settle(session)
     assert session.explanation is None

@@ -38,7 +38,7 @@ def slow_down(monkeypatch, seconds):
 
 
 def erase(session, hand, y=TISSUE[0], x=TISSUE[1]):
-    session.pick_tool("eraser")
+    session.hand.pick("eraser")
     hand.drag([(y, x), (y, x + 40)])
 
 
@@ -51,7 +51,7 @@ def test_going_back_to_the_first_step_gives_the_first_mask(ran, hand, qtbot, set
     erase(ran, hand)
     followed(ran, first, qtbot)
     second = ran.explanation
-    ran.pick_tool("brush")
+    ran.hand.pick("brush")
     hand.drag([GLASS, (GLASS[0], GLASS[1] + 40)])
     followed(ran, second, qtbot)
     kinds = [entry.kind for entry in ran.timeline.timeline.entries]
@@ -65,12 +65,12 @@ def test_going_back_to_the_first_step_gives_the_first_mask(ran, hand, qtbot, set
     followed(ran, third, qtbot)
     assert ran.explanation.statistics.computed_patches == 0
     np.testing.assert_array_equal(ran.explanation.attention("patch"), first.attention("patch"))
-    ran.undo()
+    ran.hand.undo()
     np.testing.assert_array_equal(ran.mask.array, corrected)
     settle(ran)
     kinds = [entry.kind for entry in ran.timeline.timeline.entries]
     assert kinds[3:] == ["gone back", "undone"]
-    ran.redo()
+    ran.hand.redo()
     np.testing.assert_array_equal(ran.mask.array, mask)
     assert ran.timeline.timeline.latest.kind == "redone"
     settle(ran)

@@ -53,16 +53,16 @@ def test_two_slides_take_turns_and_keep_their_masks(session, viewer, other_slide
     first = session.slide_layer
     session.find_tissue()
     settle(session)
-    area = session.tissue_mm2
+    area = session.tissue.areas.tissue_mm2
     session.open(other_slide_path)
     assert session.mask is None
-    assert len(session.slide_layers) == 2
+    assert len(session.slides.layers) == 2
     session.find_tissue()
     settle(session)
-    assert session.tissue_mm2 != area
+    assert session.tissue.areas.tissue_mm2 != area
     session.use_slide(first)
     assert session.slide_layer is first
-    assert session.tissue_mm2 == area
+    assert session.tissue.areas.tissue_mm2 == area
     assert not session.messages
 
 
@@ -74,16 +74,16 @@ def test_a_slide_come_back_to_has_its_timeline_and_tool(
     settle(session)
     hand.drag(((80.0, 900.0), (80.0, 960.0)))
     settle(session)
-    session.pick_tool("eraser")
-    session.brush_um = 120.0
+    session.hand.pick("eraser")
+    session.hand.brush_um = 120.0
     entries = session.timeline.timeline.entries
     assert len(entries) == 2
     session.open(other_slide_path)
     assert not session.timeline.timeline.entries
     session.use_slide(first)
     assert session.timeline.timeline.entries == entries
-    assert session.tissue.tool == "eraser"
-    assert session.brush_um == 120.0
+    assert session.hand.tool == "eraser"
+    assert session.hand.brush_um == 120.0
 
 
 def test_only_the_slide_that_is_studied_is_seen_and_in_view(
@@ -95,12 +95,12 @@ def test_only_the_slide_that_is_studied_is_seen_and_in_view(
     session.open(bare_slide_path)
     session.open(other_slide_path)
     other = session.slide_layer
-    assert [layer.visible for layer in session.slide_layers] == [False, False, True]
+    assert [layer.visible for layer in session.slides.layers] == [False, False, True]
     height, width = (side * 0.5 for side in session.slide.shape)
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (height / 2, width / 2), atol=1)
     assert viewer.scene.camera.zoom * height <= viewer.canvas.size[0]
     session.use_slide(first)
-    assert [layer.visible for layer in session.slide_layers] == [True, False, False]
+    assert [layer.visible for layer in session.slides.layers] == [True, False, False]
     assert viewer.scene.camera.zoom == camera, "as it was left"
     viewer.layers.remove(first)
     assert session.slide_layer is other
@@ -114,12 +114,12 @@ def test_a_mask_layer_removed_by_mistake_is_said_to_be_safe(session, viewer, set
     session.find_tissue()
     settle(session)
     mask = session.mask
-    viewer.layers.remove(session.mask_layer)
+    viewer.layers.remove(session.tissue.layer)
     settle(session)
     assert len(told) == 1
     assert "nothing is lost" in told[0]
-    session.pick_tool("brush")
-    assert session.mask_layer is not None
+    session.hand.pick("brush")
+    assert session.tissue.layer is not None
     assert session.mask is mask
     # What the program takes away itself is no mistake.
     viewer.layers.remove(session.slide_layer)

@@ -36,30 +36,30 @@ def test_everything_is_as_it_was(ran, hand, settle, viewer, slide_path, no_panel
     ]
     assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
     mask, explanation = ran.mask.array.copy(), ran.explanation
-    corrections, entries = ran.corrections, ran.timeline.timeline.entries
+    corrections, entries = ran.tissue.areas, ran.timeline.timeline.entries
     assert len(entries) > 1
-    assert ran.tissue.tool == "brush"
+    assert ran.hand.tool == "brush"
 
     again = napari.Viewer(show=True)
     try:
         session = Session.of(again)
         session.open(slide_path)
-        assert session.has_saved_state
+        assert session.memory.has_saved
         settle(session)
         np.testing.assert_array_equal(session.mask.array, mask)
-        assert session.corrections == corrections
+        assert session.tissue.areas == corrections
         assert session.explanation.prediction == explanation.prediction
         assert session.display == ran.display
-        assert session.options == ran.options
+        assert session.models.options == ran.models.options
         assert again.layers["attention: region"].visible
         assert again.scene.camera.zoom == 1.5
         assert session.model.sha256 == ran.model.sha256
         assert session.timeline.timeline.entries == entries
-        assert session.tissue.tool == "brush"
-        assert session.brush_um == ran.brush_um
+        assert session.hand.tool == "brush"
+        assert session.hand.brush_um == ran.hand.brush_um
         assert not session.outdated, "mask and explanation are of one moment"
         # A stroke needs a run of everything, since nothing is known of the patches: it says so.
-        session.mask_layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
+        session.tissue.layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
         qtbot.waitUntil(lambda: "corrected since" in (session.busy or ""), timeout=10_000)
         settle(session)
         assert not session.outdated

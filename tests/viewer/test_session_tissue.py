@@ -28,16 +28,16 @@ def cell(session, place):
 def test_found_tissue_lies_over_the_slide_with_the_brush_in_hand(found, viewer):
     assert found.mask.array[cell(found, TISSUE)] == 1
     assert found.mask.array[cell(found, GLASS)] == 0
-    assert viewer.layers.selection.active is found.mask_layer
-    assert found.mask_layer.mode == "paint"
-    assert found.brush_um == pytest.approx(80, rel=0.1)
-    assert 0.1 < found.tissue_share < 0.6
-    assert found.tissue_mm2 == pytest.approx(found.mask.area_mm2)
+    assert viewer.layers.selection.active is found.tissue.layer
+    assert found.tissue.layer.mode == "paint"
+    assert found.hand.brush_um == pytest.approx(80, rel=0.1)
+    assert 0.1 < found.tissue.share < 0.6
+    assert found.tissue.areas.tissue_mm2 == pytest.approx(found.mask.area_mm2)
 
 
 def test_the_mask_lies_exactly_where_the_slide_does(found):
     # napari counts from pixel centres: the corner is half a pixel before the first centre.
-    for layer in (found.slide_layer, found.mask_layer):
+    for layer in (found.slide_layer, found.tissue.layer):
         corner = np.array(layer.data_to_world((-0.5, -0.5)))
         assert corner == pytest.approx([-0.25, -0.25])
         assert all(str(unit) == "micrometer" for unit in layer.units)
@@ -50,47 +50,47 @@ def test_a_stroke_is_seen_apart_and_taken_back(found, hand, qtbot):
     hand.drag([GLASS, (80.0, 960.0)])
     assert told
     assert found.mask.array[cell(found, GLASS)] == 1
-    assert found.corrections.added_mm2 > 0.004
-    assert found.corrections.removed_mm2 == 0
+    assert found.tissue.areas.added_mm2 > 0.004
+    assert found.tissue.areas.removed_mm2 == 0
     marks = found.tissue.editor.marks.levels
     assert marks[0][cell(found, GLASS)] == 1
     assert marks[-1].max() == 4
-    np.testing.assert_array_equal(found.found.array, before)
+    np.testing.assert_array_equal(found.tissue.found.array, before)
 
-    found.undo()
-    qtbot.waitUntil(lambda: found.corrections.added_mm2 == 0, timeout=3000)
+    found.hand.undo()
+    qtbot.waitUntil(lambda: found.tissue.areas.added_mm2 == 0, timeout=3000)
     np.testing.assert_array_equal(found.mask.array, before)
-    found.redo()
-    qtbot.waitUntil(lambda: found.corrections.added_mm2 > 0, timeout=3000)
+    found.hand.redo()
+    qtbot.waitUntil(lambda: found.tissue.areas.added_mm2 > 0, timeout=3000)
 
 
 def test_the_eraser_removes(found, hand):
-    found.pick_tool("eraser")
-    found.brush_um = 40
+    found.hand.pick("eraser")
+    found.hand.brush_um = 40
     hand.drag([TISSUE, (384.0, 520.0)])
     assert found.mask.array[cell(found, TISSUE)] == 0
-    assert found.corrections.removed_mm2 > 0.001
+    assert found.tissue.areas.removed_mm2 > 0.001
     assert found.tissue.editor.marks.levels[0][cell(found, (384.0, 500.0))] == 2
 
 
 def test_a_polygon_counts_and_is_taken_back(found, settle):
-    before = found.tissue_mm2
+    before = found.tissue.areas.tissue_mm2
     side = 100.0  # of a square of glass, µm
     cells = [(one + 5) / found.mask.spacing for one in (0.0, side)]
     corners = [(row, column) for row in cells for column in cells]
-    found.mask_layer.paint_polygon([corners[0], corners[1], corners[3], corners[2]], 1)
+    found.tissue.layer.paint_polygon([corners[0], corners[1], corners[3], corners[2]], 1)
     settle(found)
-    assert found.corrections.added_mm2 == pytest.approx(side**2 / 1e6, rel=0.1)
-    assert found.tissue_mm2 == pytest.approx(before + found.corrections.added_mm2)
-    found.undo()
+    assert found.tissue.areas.added_mm2 == pytest.approx(side**2 / 1e6, rel=0.1)
+    assert found.tissue.areas.tissue_mm2 == pytest.approx(before + found.tissue.areas.added_mm2)
+    found.hand.undo()
     settle(found)
-    assert found.tissue_mm2 == before
+    assert found.tissue.areas.tissue_mm2 == before
 
 
 def test_a_fill_counts(found, settle):
-    found.mask_layer.fill((2, 2), 1)
+    found.tissue.layer.fill((2, 2), 1)
     settle(found)
-    assert found.tissue_share > 0.9
+    assert found.tissue.share > 0.9
 
 
 def test_a_mask_that_was_handed_out_is_not_painted_on(found, hand):
@@ -103,16 +103,16 @@ def test_a_mask_that_was_handed_out_is_not_painted_on(found, hand):
 
 def test_finding_again_keeps_what_was_done_by_hand(found, hand, settle):
     hand.drag([GLASS, (80.0, 930.0)])
-    layer = found.mask_layer
+    layer = found.tissue.layer
     found.find_tissue(TissueParameters(threshold=1.5))
     settle(found)
-    assert found.mask_layer is layer
+    assert found.tissue.layer is layer
     assert found.mask.array[cell(found, GLASS)] == 1
-    assert found.found.array[cell(found, GLASS)] == 0
-    assert found.parameters.threshold == 1.5
+    assert found.tissue.found.array[cell(found, GLASS)] == 0
+    assert found.tissue.parameters.threshold == 1.5
     found.discard_corrections()
     assert found.mask.array[cell(found, GLASS)] == 0
-    assert found.corrections.added_mm2 == 0
+    assert found.tissue.areas.added_mm2 == 0
 
 
 def test_the_newest_parameters_win(session, settle):
@@ -140,33 +140,33 @@ def test_a_mask_goes_to_a_file_and_comes_back(found, hand, settle, tmp_path, suf
         assert np.mean(found.mask.array != painted) < 0.01
     else:
         np.testing.assert_array_equal(found.mask.array, painted)
-    assert found.corrections.added_mm2 > 0.004
+    assert found.tissue.areas.added_mm2 > 0.004
 
 
 def test_a_removed_layer_comes_back_with_its_strokes(found, hand, viewer):
     hand.drag([GLASS, (80.0, 930.0)])
-    area = found.tissue_mm2
-    viewer.layers.remove(found.mask_layer)
-    assert found.mask_layer is None
+    area = found.tissue.areas.tissue_mm2
+    viewer.layers.remove(found.tissue.layer)
+    assert found.tissue.layer is None
     assert found.mask is not None
-    found.pick_tool("brush")
-    assert found.mask_layer in viewer.layers
-    assert found.tissue_mm2 == area
+    found.hand.pick("brush")
+    assert found.tissue.layer in viewer.layers
+    assert found.tissue.areas.tissue_mm2 == area
 
 
 def test_a_mask_of_another_spacing_replaces_the_layer(found):
     coarse = TissueMask(np.ones((48, 64), np.uint8), 16.0, "coarse")
     found.use_mask(coarse)
-    assert found.mask_layer.data.shape == (48, 64)
-    assert tuple(found.mask_layer.scale) == (16.0, 16.0)
-    assert found.tissue_share == pytest.approx(1.0)
+    assert found.tissue.layer.data.shape == (48, 64)
+    assert tuple(found.tissue.layer.scale) == (16.0, 16.0)
+    assert found.tissue.share == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
     ("act", "words"),
     [
         (lambda s: s.run(), "no tissue mask"),
-        (lambda s: s.pick_tool("brush"), "no tissue mask"),
+        (lambda s: s.hand.pick("brush"), "no tissue mask"),
         (lambda s: s.save_mask("/tmp/none.tif"), "no tissue mask"),
         (lambda s: s.load_mask("/nowhere/mask.tif"), "no file mask.tif"),
         (lambda s: s.use_mask(TissueMask(np.zeros((1, 20_000), np.uint8), 1.0)), "coarser"),

@@ -82,7 +82,7 @@ def test_a_map_of_an_answer_that_no_longer_stands_is_faint(ran, viewer, hand, se
     layer = viewer.layers["contribution: patch"]
     strong = layer.opacity
     ran.set_live(False)
-    ran.pick_tool("brush")
+    ran.hand.pick("brush")
     hand.drag([GLASS, (80.0, 930.0)])
     assert layer.opacity < strong / 2
     ran.attention.why.compute()
@@ -133,7 +133,7 @@ def test_a_correction_goes_before_what_can_wait(ran, hand, settle, monkeypatch):
     monkeypatch.setattr(contribution, "patches_left_out", slow)
     ran.attention.why.compute("patch")
     assert ran.attention.why.is_running
-    ran.pick_tool("eraser")
+    ran.hand.pick("eraser")
     hand.drag([TISSUE, (TISSUE[0], TISSUE[1] + 40)])
     assert not ran.attention.why.is_running
     gate.set()
@@ -155,7 +155,7 @@ def test_finer_attention_replaces_the_picture_and_follows(ran, hand, qtbot, sett
     np.testing.assert_allclose(shown.array, expected.array, atol=1e-4)
     layer = ran.attention.layers.layers["patch"]
     np.testing.assert_array_equal(layer.data, shown.array)
-    assert "4 shifted grids" in ran.legend
+    assert "4 shifted grids" in ran.attention.picture().legend
     ran.show(normalisation="relative")
     settle(ran)
     assert isinstance(ran.attention.picture(), GranularHeatmap)
@@ -174,12 +174,12 @@ def test_finer_attention_replaces_the_picture_and_follows(ran, hand, qtbot, sett
     assert "whole regions" in finer.why_not
     ran.show(level="patch", normalisation="rank")
     first = ran.explanation
-    ran.pick_tool("eraser")
+    ran.hand.pick("eraser")
     hand.drag([TISSUE, (TISSUE[0], TISSUE[1] + 40)])
     qtbot.waitUntil(lambda: ran.explanation is not first, timeout=30_000)
     settle(ran)
     assert isinstance(ran.attention.picture(), GranularHeatmap)
-    ran.undo()
+    ran.hand.undo()
     finer.switch(False)
     settle(ran)
     np.testing.assert_array_equal(ran.attention.picture().array, plain.array)

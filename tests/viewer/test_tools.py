@@ -58,31 +58,31 @@ def test_a_key_corrects_the_whole_mask_in_one_step(found, press, settle, key):
     tools = found.tools
     tools.edge_um, tools.piece_um2 = 16.0, 1e9
     hole = tuple(np.mgrid[190:200, 225:235].reshape(2, -1))
-    found.mask_layer.data_setitem(hole, 0)
+    found.tissue.layer.data_setitem(hole, 0)
     settle(found)
     before, told = found.mask.array.copy(), []
-    steps = len(found.mask_layer._undo_history)
+    steps = len(found.tissue.layer._undo_history)
     found.tissue.editor.changed.connect(told.append)
     press(key)
     after = found.mask.array.copy()
     assert not np.array_equal(after, before)
     assert len(told) == 1, "the engine sees one change"
-    assert len(found.mask_layer._undo_history) == steps + 1
+    assert len(found.tissue.layer._undo_history) == steps + 1
     gained, lost = (after > before).sum(), (before > after).sum()
     expected = {"Shift-E": (True, False), "Shift-R": (False, True), "Shift-F": (True, False)}
     expected["Shift-K"] = (False, True)
     if key in expected:
         assert (gained > 0, lost > 0) == expected[key]
-    found.undo()
+    found.hand.undo()
     np.testing.assert_array_equal(found.mask.array, before)
-    found.redo()
+    found.hand.redo()
     np.testing.assert_array_equal(found.mask.array, after)
     assert not found.messages
 
 
 def test_a_stroke_made_while_an_edit_is_worked_out_is_kept(found, settle):
     found.tools.grow()
-    found.mask_layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
+    found.tissue.layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
     settle(found)
     assert found.mask.array[3, 3] == 1
     assert found.mask.array[3, 8] == 1, "the stroke was grown, too"
@@ -107,12 +107,12 @@ def test_tools_used_in_a_row_are_all_used_in_their_order(found, settle):
 
 
 def test_undo_takes_back_what_is_still_being_made_before_what_was_made(found, press, settle):
-    found.pick_tool("brush")
-    found.mask_layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
+    found.hand.pick("brush")
+    found.tissue.layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
     settle(found)
     before = found.mask.array.copy()
     found.tools.grow()
-    assert found.can_undo
+    assert found.hand.can_undo
     press("Ctrl-Z")
     assert not found.tools.queue.words
     np.testing.assert_array_equal(found.mask.array, before)
@@ -124,7 +124,7 @@ def test_a_tool_that_fails_does_not_hold_up_the_next(found, settle, monkeypatch)
     def broken(*_args):
         raise RuntimeError("no luck")
 
-    area = found.tissue_mm2
+    area = found.tissue.areas.tissue_mm2
     with monkeypatch.context() as patch:
         patch.setattr("napari_maskvit.tissue.edits.smoothed", broken)
         found.tools.smooth()
@@ -132,12 +132,12 @@ def test_a_tool_that_fails_does_not_hold_up_the_next(found, settle, monkeypatch)
         settle(found)
     assert len(found.messages) == 1
     assert "no luck" in found.messages[0]
-    assert found.tissue_mm2 > area
+    assert found.tissue.areas.tissue_mm2 > area
 
 
 @pytest.mark.parametrize("way_out", ["cancel", "key again", "fine window"])
 def test_whoever_corrects_has_a_brush_in_hand_again(found, settle, way_out):
-    found.pick_tool("move")
+    found.hand.pick("move")
     if way_out == "fine window":
         found.tools.open_fine()
         found.tools.discard_fine()
@@ -146,21 +146,21 @@ def test_whoever_corrects_has_a_brush_in_hand_again(found, settle, way_out):
         leave = found.tools.cancel_likeness if way_out == "cancel" else found.tools.pick_likeness
         leave()
     assert not found.tools.likeness.in_hand
-    assert found.tissue.tool == "brush"
+    assert found.hand.tool == "brush"
 
 
 @pytest.mark.parametrize(
     ("key", "kind"), KIND_KEYS.items(), ids=lambda one: getattr(one, "name", one)
 )
 def test_a_key_chooses_what_the_brush_paints(found, press, hand, key, kind):
-    found.pick_tool("move")
+    found.hand.pick("move")
     press(key)
     assert found.tools.kind is kind
     place = GLASS if kind.value == 1 else TISSUE
-    area = found.tissue_mm2
+    area = found.tissue.areas.tissue_mm2
     hand.drag([place, (place[0], place[1] + 40)])
     assert found.mask.array[cell(found, place)] == kind.value
-    assert (found.tissue_mm2 > area) == (kind.value == 1)
+    assert (found.tissue.areas.tissue_mm2 > area) == (kind.value == 1)
     assert (found.tissue.editor.areas.excluded_mm2 > 0) == (kind.value != 1)
 
 
@@ -203,18 +203,18 @@ def test_likeness_by_click_preview_and_keys(found, press, hand, settle, viewer):
     assert tool.preview is None
     fold = EXCLUDED[1].value
     assert (found.mask.array == fold).sum() * 4e-6 == pytest.approx(selected)
-    found.undo()
+    found.hand.undo()
     np.testing.assert_array_equal(found.mask.array, before)
     press("Escape")
     assert not tool.in_hand
-    assert found.tissue.tool == "brush"
+    assert found.hand.tool == "brush"
 
 
 def test_another_tool_lays_likeness_down(found, hand, settle, viewer):
     found.tools.pick_likeness()
     hand.click(*TISSUE)
     settle(found)
-    found.mask_layer.mode = "paint"
+    found.tissue.layer.mode = "paint"
     assert not found.tools.likeness.in_hand
     assert [layer.name for layer in viewer.layers if "alike" in layer.name] == []
     hand.drag([GLASS, (80.0, 930.0)])
@@ -231,8 +231,8 @@ def test_the_fine_window_is_painted_on_applied_and_taken_back(found, press, hand
     corner = np.array(layer.data_to_world((-0.5, -0.5)))
     assert corner == pytest.approx(np.array(window.corner_um) - 0.25)
     assert viewer.layers.selection.active is layer
-    assert not found.mask_layer.visible
-    found.brush_um = 20.0
+    assert not found.tissue.layer.visible
+    found.hand.brush_um = 20.0
     hand.drag([GLASS, (80.0, 940.0)])
     np.testing.assert_array_equal(found.mask.array, before)
     assert (layer.data == 1).any()
@@ -240,10 +240,10 @@ def test_the_fine_window_is_painted_on_applied_and_taken_back(found, press, hand
     press("Shift-W")
     assert not tools.fine.is_open
     assert layer not in viewer.layers
-    assert found.mask_layer.visible
+    assert found.tissue.layer.visible
     changed = (found.mask.array != before).sum() * 4.0
     assert changed == pytest.approx(area, rel=0.1)
-    found.undo()
+    found.hand.undo()
     np.testing.assert_array_equal(found.mask.array, before)
 
 
@@ -253,7 +253,7 @@ def test_a_fine_window_is_discarded_or_its_layer_removed(found, hand, viewer, se
     tools.open_fine()
     hand.drag([GLASS, (80.0, 940.0)])
     viewer.layers.remove(tools.fine.layer)
-    found.pick_tool("brush")
+    found.hand.pick("brush")
     assert tools.fine.layer in viewer.layers, "what was drawn is still there"
     assert (tools.fine.layer.data == 1).any()
     tools.discard_fine()
@@ -271,7 +271,7 @@ def test_leaving_the_slide_applies_the_fine_window(found, hand, settle, other_sl
     hand.drag([GLASS, (80.0, 940.0)])
     found.open(other_slide_path)
     settle(found)
-    found.use_slide(found.slide_layers[0])
+    found.use_slide(found.slides.layers[0])
     settle(found)
     assert found.mask.array[cell(found, GLASS)] == 1
 
@@ -292,4 +292,4 @@ def test_each_key_is_heard_when_it_is_pressed(found, viewer, press, key):
     viewer.bind_key(KeyBinding.from_str(key), heard.append, overwrite=True)
     press(key)
     assert heard == [viewer]
-    assert found.mask_layer.mode == "paint", "nothing of napari's own"
+    assert found.tissue.layer.mode == "paint", "nothing of napari's own"

@@ -34,7 +34,7 @@ def test_two_sessions_do_not_know_of_each_other(qtbot, tmp_path: Path, slide_pix
 
     before = second.tissue_mm2
     first.tissue.editor.layer.fill((0, 0), 1)
-    qtbot.waitUntil(lambda: first.corrections.added_mm2 > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: first.tissue.areas.added_mm2 > 0, timeout=10_000)
     assert (second.tissue_mm2, second.corrections.added_mm2) == (before, 0)
 
     first.close()

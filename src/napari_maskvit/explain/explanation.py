@@ -93,8 +93,12 @@ class Explanation:
 
     def usable_head(self, level: str, head: Head) -> Head:
         """The head asked for, or "mean" where the level ("factorised": every level) lacks it."""
+        return usable_head(head, self.heads(level))
+
+    def heads(self, level: str) -> int:
+        """Number of heads of a level; of "factorised" the most of any."""
         heads = {name: attention.heads for name, attention in self.levels.items()}
-        return usable_head(head, heads.get(level, max(heads.values(), default=1)))
+        return heads.get(level, max(heads.values(), default=1))
 
     def attention(self, level: str, head: Head = "mean") -> NDArray[np.float32]:
         """Raw attention of a level as a picture.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_maskvit.model.model import Model, build_model
     from napari_maskvit.model.packed import Encoded
     from napari_maskvit.model.prediction import Prediction
-    from napari_maskvit.model.registry import ModelInfo, list_models, load_model
+    from napari_maskvit.model.registry import ModelInfo, find_bundle, list_models, load_model
 
 __all__ = [
     "Encoded",
@@ -33,6 +33,7 @@ __all__ = [
     "RegionArchitecture",
     "SlideArchitecture",
     "build_model",
+    "find_bundle",
     "list_models",
     "load_model",
     "masked_forward",
@@ -49,7 +50,7 @@ _NAMES = {
     "model": ("Model", "build_model"),
     "packed": ("Encoded",),
     "prediction": ("Prediction",),
-    "registry": ("ModelInfo", "list_models", "load_model"),
+    "registry": ("ModelInfo", "find_bundle", "list_models", "load_model"),
 }
 _FILE_OF = {name: file for file, names in _NAMES.items() for name in names}
 

@@ -98,6 +98,14 @@ def load_model(name_or_path: str | Path | None = None) -> Model:
     raise ModelError(f"There is no model {wanted!r}. Known: {names}; or give a bundle's folder.")
 
 
+def find_bundle(weights_sha256: str) -> Path | None:
+    """The folder of the bundle, bundled or the user's, whose config states these weights."""
+    for info in list_models():
+        if info.path is not None and info.config.weights_sha256 == weights_sha256:
+            return info.path
+    return None
+
+
 def _bundles(folder: Path, where: str) -> list[ModelInfo]:
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:

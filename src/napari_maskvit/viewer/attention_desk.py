@@ -8,26 +8,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.beside import PlainBeside
 from napari_maskvit.viewer.changes import ChangesDesk
 from napari_maskvit.viewer.check import MaskCheck
 from napari_maskvit.viewer.covers import Covers
 from napari_maskvit.viewer.display import Display
-from napari_maskvit.viewer.explainers import Explainers, RunOptions
+from napari_maskvit.viewer.explainers import RunOptions
 from napari_maskvit.viewer.finer import FinerDesk
-from napari_maskvit.viewer.jobs import Job, once
+from napari_maskvit.viewer.jobs import Job
 from napari_maskvit.viewer.late_picture import show_later
 from napari_maskvit.viewer.layers import HeatmapLayers, level0_position
 from napari_maskvit.viewer.live import LiveUpdate
+from napari_maskvit.viewer.model_desk import missing
 from napari_maskvit.viewer.runs import Request, Step, run_steps
 from napari_maskvit.viewer.why import WhyDesk
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation, Heatmap
-    from napari_maskvit.model import Model
     from napari_maskvit.viewer.session import Session
-
-__all__ = ["AttentionDesk", "RunOptions"]
 
 SLOW_PICTURE = 0.04
 
@@ -43,13 +42,10 @@ class AttentionDesk:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.options = RunOptions()
         self.display = Display()
-        self.model: Model | None = None
         self.explanation: Explanation | None = None
         self.covers = Covers(self)
         self.layers = HeatmapLayers(session.viewer)
-        self.explainers = Explainers()
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
         self.check = MaskCheck(self)
@@ -59,6 +55,7 @@ class AttentionDesk:
         self.picture_seconds = 0.0
         self._run_next = False
         self._taken: Explanation | None = None
+        self._told_missing: Explanation | None = None
 
     @property
     def drawn(self) -> Display:
@@ -70,31 +67,17 @@ class AttentionDesk:
         """Plain attention, once it was compared with."""
         return self.beside.explanation
 
-    def use_model(self, name: Any) -> None:
-        """Load a model in a worker."""
-
-        def work() -> Model:
-            from napari_maskvit.model import load_model
-
-            return load_model(name)
-
-        self.session.jobs.start(
-            "model", "Loading the model", once(work, torch=True), on_done=self._take_model
-        )
-
-    def want_model(self) -> None:
-        """Load the default model unless one is there or on its way."""
-        if self.model is None and not self.session.jobs.is_running("model"):
-            self.use_model(None)
-
     def run(self) -> None:
         """Explain the mask as it stands, beginning where one is looking."""
-        slide, mask = self.session.need_slide(), self.session.tissue.need_mask()
+        slide, mask = self.session.slides.need(), self.session.tissue.need_mask()
         slide.require_spacing()
         if mask.is_empty:
             raise ExplainError("The tissue mask is empty. Find tissue or paint some, then run.")
-        self.want_model()
-        self._run_next = self.session.jobs.is_running("model")
+        models = self.session.models
+        if not models.want():
+            assert self.explanation is not None
+            raise ExplainError(missing(self.explanation))
+        self._run_next = models.is_loading
         if self._run_next:
             self.session.busy_changed.emit(self.session.busy)
         else:
@@ -109,13 +92,15 @@ class AttentionDesk:
 
     def update(self, focus: tuple[float, float]) -> None:
         """Follow a correction of the mask; the run before it, if one goes on, is replaced."""
-        explanation = self.explanation
-        if self.model is None or self.session.jobs.is_running("model") or explanation is None:
+        explanation, models = self.explanation, self.session.models
+        if explanation is None or (models.model is None and models.want()) or models.is_loading:
             self.run()
+        elif models.model is None:
+            self._say_missing(explanation)
         elif explanation is self._taken:
             # It comes from elsewhere: no patch of it is known here.
             self.check.follow()
-        elif explanation.complete and explanation.model_sha256 == self.model.sha256:
+        elif explanation.complete and explanation.model_sha256 == models.model.sha256:
             self.run_for(self.live.request(focus), "")
         else:
             self.run_for(replace(self.live.request(focus), update=False), "Running the model")
@@ -162,11 +147,6 @@ class AttentionDesk:
         self.session.explanation_changed.emit()
         self.check.start()
 
-    def configure(self, **changes: Any) -> None:
-        """Change how the next run is done."""
-        self.options = replace(self.options, **changes)
-        self.session.options_changed.emit(self.options)
-
     def mask_changed(self, box: tuple[slice, slice]) -> None:
         """The mask changed there: note it, and follow it if that is wanted."""
         self.live.corrected(box, self.session.timeline.record(box))
@@ -188,7 +168,7 @@ class AttentionDesk:
         self.live.drop()
         self.layers.clear()
         self.explanation = self.beside.explanation = None
-        self.explainers.clear()
+        self.session.models.explainers.clear()
 
     @property
     def is_running(self) -> bool:
@@ -199,17 +179,22 @@ class AttentionDesk:
     @property
     def is_waiting(self) -> bool:
         """Whether a run starts as soon as the model is loaded."""
-        return self._run_next and self.session.jobs.is_running("model")
+        return self._run_next and self.session.models.is_loading
 
     def picture(self) -> Heatmap | None:
         """The heatmap on display."""
         level = self.layers.current_level
         return self.layers.picture(level) if level and self.explanation else None
 
+    def limits(self) -> tuple[float, float] | None:
+        """Values at the two ends of the colour scale on display."""
+        heatmap = self.picture()
+        return self.layers.limits.get(heatmap.level, heatmap.limits) if heatmap else None
+
     def looking_at(self) -> tuple[float, float]:
         """Level-0 pixel (x, y) in the middle of the view."""
         center = self.session.viewer.scene.camera.center
-        return level0_position(center, self.session.need_slide().spacing)
+        return level0_position(center, self.session.slides.need().spacing)
 
     def usable(self, step: Step) -> dict[str, Heatmap]:
         """Pictures of a step that still are what the display asks for."""
@@ -226,8 +211,8 @@ class AttentionDesk:
         on_done: Callable[[Step | None], None],
     ) -> None:
         """Run the model in a worker; a run that the channel has is replaced."""
-        slide, model, explainers = self.session.need_slide(), self.model, self.explainers
-        assert model is not None
+        slide, models = self.session.slides.need(), self.session.models
+        model, explainers = models.need(), models.explainers
         # What can wait gives way; it goes on from what it had.
         self.why.cancel()
         self.finer.cancel()
@@ -242,18 +227,27 @@ class AttentionDesk:
         """Run the model for a request, in place of the run that goes on."""
         self.live.started(request.update)
         self.start(
-            "run", words, self.options, request, self._step, lambda step: self._done(step, request)
+            "run",
+            words,
+            self.session.models.options,
+            request,
+            self._step,
+            lambda step: self._done(step, request),
         )
 
-    def _take_model(self, model: Model) -> None:
-        self.model = model
+    def go_on(self) -> None:
+        """A model is there: run it, if that was asked for."""
         waiting, self._run_next = self._run_next, False
-        self.session.jobs.cancel("model")
-        self.session.model_changed.emit()
         if waiting and self.live.stale.any:
             self.check.follow()
         elif waiting:
             self.run()
+
+    def _say_missing(self, explanation: Explanation) -> None:
+        """Say once that a correction is not followed, and why."""
+        if self._told_missing is not explanation:
+            self._told_missing = explanation
+            notices.tell(missing(explanation))
 
     def _step(self, step: Step) -> None:
         self.live.step(step)

@@ -187,7 +187,7 @@ class Autosave:
         mask = editor.mask
         if editor.layer._staged_history:  # a stroke is under way
             mask = TissueMask(np.array(editor.layer.data), editor.spacing, mask.name)
-        found = session.found or mask
+        found = session.tissue.found or mask
         drawn = session.tools.fine.drawn
         kept = Work(
             slide=str(path.absolute()),
@@ -196,7 +196,7 @@ class Autosave:
             spacing_given=slide.spacing_source == "given",
             mask=mask,
             found=found,
-            parameters=as_plain(session.parameters),
+            parameters=as_plain(session.tissue.parameters),
             entries=session.timeline.timeline.entries,
         )
         name = unsaved.file_name(path, self._token(identity))
@@ -204,10 +204,10 @@ class Autosave:
 
     def _unsaved_mask(self) -> TissueMask | None:
         """The mask on display, where it holds corrections that are safe nowhere else."""
-        session, slide = self.session, self.session.need_slide()
+        session, slide = self.session, self.session.slides.need()
         self._settle()
         mask = session.mask
-        safe = self._saved.get(slide.identity, session.found)
+        safe = self._saved.get(slide.identity, session.tissue.found)
         if mask is None or safe is None or np.array_equal(mask.array, safe.array):
             return None
         return mask
@@ -262,7 +262,7 @@ class Autosave:
 
     def _take(self, work: Work, offer: Offer) -> None:
         session = self.session
-        slide = session.need_slide()
+        slide = session.slides.need()
         if work.identity != slide.identity:
             raise MaskvitError(f"The unsaved work belongs to another file than {slide.name}.")
         others, aside = self._others, self._unsaved_mask()
@@ -272,7 +272,7 @@ class Autosave:
         begun = session.mask is not None
         session.tissue.take(work.mask, work.found)
         if not begun:
-            session.pick_tool("brush")
+            session.hand.pick("brush")
         session.timeline.resume(work.entries, aside)
         self._others, self._dirty = others, True
         if self.flush():

@@ -57,7 +57,7 @@ class PlainBeside:
         self.desk.start(
             "plain",
             "Running plain attention",
-            replace(self.desk.options, masking=PLAIN),
+            replace(self.session.models.options, masking=PLAIN),
             request,
             self._step,
             lambda step: self._step(step) if step else None,

@@ -77,16 +77,17 @@ class MaskCheck:
         live.show()
         self.session.explanation_changed.emit()
         # Where nobody has chosen a model yet, another one must not answer in its place.
-        chosen = self.desk.model is not None or self.session.jobs.is_running("model")
+        models = self.session.models
+        chosen = models.model is not None or models.is_loading
         if live.on and chosen and editor.areas.tissue_mm2 > 0:
             self.follow()
 
     def follow(self) -> None:
         """Run for the mask as it stands; the picture on display stays until it is overtaken."""
         desk, explanation = self.desk, self.desk.explanation
-        model = desk.model
-        waits = model is None or self.session.jobs.is_running("model")
-        if waits or explanation is None or model is None:
+        models = self.session.models
+        model = None if models.is_loading else models.model
+        if explanation is None or model is None:
             desk.run()
         elif explanation.complete and model.sha256 == explanation.model_sha256:
             # Whatever is computed anew shows as before until then.

@@ -18,7 +18,7 @@ def find_tissue(viewer: napari.viewer.Viewer) -> None:
 
 def correct_mask(viewer: napari.viewer.Viewer) -> None:
     """Layers > Annotate: take the brush and correct the tissue mask."""
-    _session(viewer).pick_tool("brush")
+    _session(viewer).hand.pick("brush")
 
 
 def run(viewer: napari.viewer.Viewer) -> None:
@@ -43,13 +43,13 @@ def measure_tissue(viewer: napari.viewer.Viewer) -> None:
     from napari_maskvit.viewer import notices
 
     session = _session(viewer)
-    area, share, corrections = session.tissue_mm2, session.tissue_share, session.corrections
-    if area is None or share is None or corrections is None:
+    areas, share = session.tissue.areas, session.tissue.share
+    if areas is None or share is None:
         notices.tell("There is no tissue mask yet. Find tissue first.")
         return
     notices.tell(
-        f"Tissue: {area:.2f} mm², {share:.1%} of the slide; by hand "
-        f"+{corrections.added_mm2:.3f} mm² and \N{MINUS SIGN}{corrections.removed_mm2:.3f} mm²."
+        f"Tissue: {areas.tissue_mm2:.2f} mm², {share:.1%} of the slide; by hand "
+        f"+{areas.added_mm2:.3f} mm² and \N{MINUS SIGN}{areas.removed_mm2:.3f} mm²."
     )
 
 

@@ -63,7 +63,7 @@ class FinerDesk:
     def why_not(self) -> str | None:
         """Why there is nothing finer of the level on display."""
         desk = self.session.attention
-        explanation, model = desk.explanation, desk.model
+        explanation, model = desk.explanation, self.session.model
         if explanation is None:
             return None
         if not _needed(explanation, _level(explanation, desk.display)):
@@ -102,16 +102,16 @@ class FinerDesk:
             self._work_out(explanation, level)
 
     def _work_out(self, explanation: Explanation, level: str) -> None:
-        desk = self.session.attention
-        slide, model, options = self.session.need_slide(), desk.model, desk.options
-        editor = self.session.tissue.editor
+        session, desk, models = self.session, self.session.attention, self.session.models
+        slide, model, options = session.slides.need(), models.model, models.options
+        editor = session.tissue.editor
         if model is None or editor is None:
             return
         mask, focus, display = editor.mask, desk.looking_at(), desk.display
         needed, known = _needed(explanation, level), dict(self._found)
 
         def body(job: Job) -> Generator[Any, None, tuple[dict[str, Granular], Heatmap] | None]:
-            with desk.explainers.at_work(slide, model, options) as explainer:
+            with models.explainers.at_work(slide, model, options) as explainer:
                 from napari_maskvit.explain.granular import granular_steps
 
                 for name in needed:

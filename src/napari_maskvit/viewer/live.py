@@ -144,7 +144,7 @@ class LiveUpdate:
     def _centre(self, box: Box, where: NDArray[np.bool_], um: float) -> tuple[float, float]:
         """Level-0 pixel (x, y) in the middle of what changed."""
         rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
-        pixel = um / self.session.need_slide().require_spacing()
+        pixel = um / self.session.slides.need().require_spacing()
         x = box[1].start + (columns[0] + columns[-1] + 1) / 2
         y = box[0].start + (rows[0] + rows[-1] + 1) / 2
         return float(x * pixel), float(y * pixel)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.attention_desk import RunOptions
 from napari_maskvit.viewer.display import Display
+from napari_maskvit.viewer.explainers import RunOptions
 from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.state import (
     SESSION,
@@ -57,7 +57,7 @@ class Memory:
 
     def recall(self, folder: str | None = None) -> None:
         """Bring back what is known of the slide in use: from this session, else from its folder."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         kept = self._kept.get(slide.identity)
         beside = default_folder(Path(slide.path))
         if kept is not None and folder is None:
@@ -65,13 +65,24 @@ class Memory:
         elif folder is not None or self.is_saved(beside):
             self.restore(Path(folder) if folder else beside)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where *Save* puts things: a folder beside the slide; None where there is no slide."""
+        slide = self.session.slide
+        return default_folder(Path(slide.path)) if slide is not None else None
+
+    @property
+    def has_saved(self) -> bool:
+        """Whether something was saved for this slide."""
+        return self.folder is not None and self.is_saved(self.folder)
+
     def is_saved(self, folder: Path) -> bool:
         """Whether a state lies there."""
         return is_state_folder(folder) or (folder / SESSION).is_file()
 
     def save(self, folder: Path | None) -> Path:
         """Write the state in a worker; the folder is returned at once."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         place = folder or default_folder(Path(slide.path))
         if self.session.tissue.editor is not None:
             self.session.tissue.editor.settle()
@@ -86,7 +97,7 @@ class Memory:
 
     def restore(self, folder: Path | None) -> None:
         """Read a state in a worker, then show it."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         place = folder or default_folder(Path(slide.path))
         if not self.is_saved(place):
             raise MaskvitError(f"Nothing is saved in {place}. Save first, or choose its folder.")
@@ -111,7 +122,7 @@ class Memory:
         self.session.saved.emit(folder)
 
     def _restored(self, state: State) -> None:
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         if state.identity != slide.identity:
             raise MaskvitError(
                 f"The saved session belongs to another file than {slide.name}. It is left as it "
@@ -133,7 +144,7 @@ class Memory:
 
     def _now(self) -> State:
         session = self.session
-        slide = session.need_slide()
+        slide = session.slides.need()
         camera = session.viewer.scene.camera
         model = session.model
         return State(
@@ -142,43 +153,43 @@ class Memory:
             spacing=slide.spacing,
             spacing_given=slide.spacing_source == "given",
             mask=session.mask,
-            found=session.found,
+            found=session.tissue.found,
             steps=Steps(session.timeline.timeline.entries),
-            tool=session.tissue.tool,
-            brush_um=session.brush_um,
+            tool=session.hand.tool,
+            brush_um=session.hand.brush_um,
             explanation=session.explanation,
             reference=session.reference,
             model=str(model.path or model.name) if model else None,
             model_sha256=model.sha256 if model else None,
-            parameters=as_plain(session.parameters),
+            parameters=as_plain(session.tissue.parameters),
             display=as_plain(session.display),
-            options=as_plain(session.options),
+            options=as_plain(session.models.options),
             camera={"center": [float(one) for one in camera.center], "zoom": float(camera.zoom)},
         )
 
     def _apply(self, state: State) -> None:
         session = self.session
-        slide = session.need_slide()
+        slide = session.slides.need()
         if state.spacing_given and state.spacing and slide.spacing is None:
             session.give_spacing(state.spacing)
-        session.tissue.parameters = _updated(session.parameters, state.parameters)
-        session.attention.options = _updated(RunOptions(), state.options)
+        session.tissue.parameters = _updated(session.tissue.parameters, state.parameters)
+        session.models.options = _updated(RunOptions(), state.options)
         session.attention.display = _updated(Display(), state.display)
         if state.mask is not None:
             session.tissue.take(state.mask, state.found or state.mask)
             if state.steps is not None:
                 session.timeline.resume(state.steps.entries)
             if state.brush_um:
-                session.brush_um = state.brush_um
+                session.hand.brush_um = state.brush_um
             if state.tool:
-                session.pick_tool(state.tool)
+                session.hand.pick(state.tool)
         session.attention.take(state.explanation, state.reference)
         if state.camera:
             session.viewer.scene.camera.center = state.camera["center"]
             session.viewer.scene.camera.zoom = state.camera["zoom"]
         if state.model and session.model is None:
             session.use_model(state.model)
-        session.options_changed.emit(session.options)
+        session.options_changed.emit(session.models.options)
         session.display_changed.emit(session.display)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,16 +10,18 @@ from psygnal import Signal
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.attention_desk import AttentionDesk, RunOptions
+from napari_maskvit.viewer.attention_desk import AttentionDesk
 from napari_maskvit.viewer.autosave import Autosave
 from napari_maskvit.viewer.display import Display
+from napari_maskvit.viewer.explainers import RunOptions
+from napari_maskvit.viewer.hand import Hand
 from napari_maskvit.viewer.hover import Hover
 from napari_maskvit.viewer.jobs import Jobs
 from napari_maskvit.viewer.keys import bind_keys
 from napari_maskvit.viewer.layers import kind_of
 from napari_maskvit.viewer.memory import Memory
+from napari_maskvit.viewer.model_desk import ModelDesk
 from napari_maskvit.viewer.slide_desk import SlideDesk
-from napari_maskvit.viewer.state import default_folder
 from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.timeline_desk import TimelineDesk
 from napari_maskvit.viewer.tissue_desk import TissueDesk
@@ -34,19 +35,13 @@ if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask, TissueParameters
 
-__all__ = ["Corrections", "RunOptions", "Session"]
-
-
-@dataclass(frozen=True)
-class Corrections:
-    """What a person changed in the mask that was found, in mm²."""
-
-    added_mm2: float
-    removed_mm2: float
-
 
 class Session:
     """What one viewer knows about the slide in it. Get it with ``Session.of(viewer)``.
+
+    Here is what several parts of the window need to know, and what a person can ask for; the rest
+    is at the desks: ``slides``, ``tissue``, ``hand``, ``tools``, ``models``, ``attention``,
+    ``timeline``, ``memory`` and ``autosave``.
 
     Every signal is emitted on the main thread, after the attribute changed. Methods do not raise:
     what goes wrong becomes a napari notification and the signal ``failed``. What takes long runs in
@@ -60,7 +55,6 @@ class Session:
 
     slide_changed = Signal()
     mask_changed = Signal()
-    brush_changed = Signal()
     model_changed = Signal()
     explanation_changed = Signal()
     display_changed = Signal(Display)
@@ -90,6 +84,8 @@ class Session:
         self.jobs = Jobs(self._tell_busy, self.fail)
         self.tissue = TissueDesk(self)
         self.tools = ToolDesk(self)
+        self.hand = Hand(self)
+        self.models = ModelDesk(self)
         self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
         self.memory = Memory(self)
@@ -113,11 +109,6 @@ class Session:
         """The slide's Image layer, or None."""
         return self.slides.layer
 
-    @property
-    def slide_layers(self) -> tuple[Any, ...]:
-        """Every slide that is open in this viewer."""
-        return self.slides.layers
-
     @told
     def open(self, path: str | Path, spacing: float | None = None) -> None:
         """Open a slide file and use it; ``spacing`` in µm/px where the file does not say."""
@@ -135,65 +126,12 @@ class Session:
         """State how large a level-0 pixel is, in µm, where the file does not say."""
         self.slides.give_spacing(um)
 
-    def need_slide(self) -> Slide:
-        """The slide in use.
-
-        Raises
-        ------
-        SlideError
-            If none is open.
-        """
-        return self.slides.need()
-
     # ---- tissue
-
-    @property
-    def parameters(self) -> TissueParameters:
-        """How tissue was last found."""
-        return self.tissue.parameters
-
-    @property
-    def found(self) -> TissueMask | None:
-        """The mask as segmented."""
-        return self.tissue.found
 
     @property
     def mask(self) -> TissueMask | None:
         """The mask as it stands, corrections included."""
         return self.tissue.mask
-
-    @property
-    def mask_layer(self) -> Any:
-        """The mask's Labels layer, or None."""
-        return self.tissue.layer
-
-    @property
-    def tissue_mm2(self) -> float | None:
-        """Area of tissue, mm²."""
-        return self.tissue.editor.areas.tissue_mm2 if self.tissue.editor else None
-
-    @property
-    def tissue_share(self) -> float | None:
-        """Share of the slide that is tissue, in [0, 1]."""
-        if self.tissue.editor is None or self.slide is None:
-            return None
-        height, width = self.slide.size_um
-        return self.tissue.editor.areas.tissue_mm2 / max(height * width / 1e6, 1e-12)
-
-    @property
-    def corrections(self) -> Corrections | None:
-        """What was changed by hand."""
-        editor = self.tissue.editor
-        return Corrections(editor.areas.added_mm2, editor.areas.removed_mm2) if editor else None
-
-    @property
-    def brush_um(self) -> float:
-        """Diameter of the brush, µm."""
-        return self.tissue.brush_um
-
-    @brush_um.setter
-    def brush_um(self, um: float) -> None:
-        self.tissue.brush_um = um
 
     @told
     def find_tissue(self, parameters: TissueParameters | None = None) -> None:
@@ -220,43 +158,12 @@ class Session:
         """Back to the mask as it was found."""
         self.tissue.discard_corrections()
 
-    @told
-    def pick_tool(self, tool: str) -> None:
-        """Take "brush", "eraser", "polygon", "fill" or "move" in hand."""
-        self.tissue.pick_tool(tool)
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a stroke to take back, or a correction that is still being made."""
-        painted = self.tissue.painted
-        waits = bool(self.tools.queue.words)
-        return waits or (painted is not None and bool(painted._undo_history))
-
-    @told
-    def undo(self) -> None:
-        """Take the last stroke back; before that, a correction that is still being made."""
-        if self.tissue.editor and not self.tools.queue.take_back():
-            self.tissue.painted.undo()
-            self.tissue.editor.settle()
-
-    @told
-    def redo(self) -> None:
-        """Do it again after all."""
-        if self.tissue.editor:
-            self.tissue.painted.redo()
-            self.tissue.editor.settle()
-
     # ---- model and attention
 
     @property
     def model(self) -> Model | None:
         """The model in use; None until one is loaded."""
-        return self.attention.model
-
-    @property
-    def options(self) -> RunOptions:
-        """How a run is done."""
-        return self.attention.options
+        return self.models.model
 
     @property
     def explanation(self) -> Explanation | None:
@@ -289,11 +196,6 @@ class Session:
         return self.attention.live.is_updating
 
     @property
-    def waiting(self) -> bool:
-        """Whether a run was asked for that starts as soon as the model is loaded."""
-        return self.attention.is_waiting
-
-    @property
     def outdated(self) -> bool:
         """Whether the tissue was corrected since the explanation was made."""
         return self.attention.live.stale.any
@@ -303,37 +205,15 @@ class Session:
         """Whether plain attention stands beside."""
         return self.attention.beside.is_shown
 
-    @property
-    def legend(self) -> str:
-        """What the colour means: level, head, normalisation."""
-        heatmap = self.attention.picture()
-        return heatmap.legend if heatmap else ""
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """Values at the two ends of the colour scale."""
-        heatmap = self.attention.picture()
-        if heatmap is None:
-            return None
-        return self.attention.layers.limits.get(heatmap.level, heatmap.limits)
-
-    def heads(self, level: str | None = None) -> int:
-        """Number of heads at a level; for "factorised" the most of any."""
-        if self.explanation is None:
-            return 0
-        levels = self.explanation.levels
-        name = level or self.display.level
-        return levels[name].heads if name in levels else max(one.heads for one in levels.values())
-
     @told
     def use_model(self, name: str | Path | None = None) -> None:
         """Load a model by name, bundle folder or hub reference; None is the default."""
-        self.attention.use_model(name)
+        self.models.use(name)
 
     @told
     def configure(self, **changes: Any) -> None:
         """Change fields of `RunOptions`."""
-        self.attention.configure(**changes)
+        self.models.configure(**changes)
 
     @told
     def run(self) -> None:
@@ -373,17 +253,6 @@ class Session:
     def running(self) -> bool:
         """Whether the model runs."""
         return self.attention.is_running
-
-    @property
-    def default_folder(self) -> Path | None:
-        """Where *Save* puts things: a folder beside the slide."""
-        return default_folder(Path(self.slide.path)) if self.slide else None
-
-    @property
-    def has_saved_state(self) -> bool:
-        """Whether something was saved for this slide."""
-        folder = self.default_folder
-        return folder is not None and self.memory.is_saved(folder)
 
     def save(self, folder: str | Path | None = None) -> Path | None:
         """Save mask, corrections, result and view into one folder; returns it at once."""

@@ -9,23 +9,12 @@ from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask, TissueParameters, segment_tissue
 from napari_maskvit.tissue.spacing import LONGEST_SIDE
 from napari_maskvit.viewer.jobs import once
-from napari_maskvit.viewer.layers import TAG
 from napari_maskvit.viewer.marks import Levels, mark_levels
 from napari_maskvit.viewer.mask_layer import MaskLayer
 
 if TYPE_CHECKING:
+    from napari_maskvit.viewer.areas import Areas
     from napari_maskvit.viewer.session import Session
-
-BRUSH_UM = 80.0
-
-MODES = {
-    "brush": "paint",
-    "eraser": "erase",
-    "polygon": "polygon",
-    "fill": "fill",
-    "move": "pan_zoom",
-}
-"""Tools by the name a person knows them, and napari's."""
 
 
 class TissueDesk:
@@ -55,14 +44,22 @@ class TissueDesk:
         return editor.layer if editor and editor.is_in(self.session.viewer) else None
 
     @property
-    def painted(self) -> Any:
-        """The layer under the brush: the mask's own, or the fine window over it."""
-        fine = self.session.tools.fine
-        return fine.layer if fine.is_open else self.editor and self.editor.layer
+    def areas(self) -> Areas | None:
+        """How much tissue there is and what was corrected; None where there is no mask."""
+        return self.editor.areas if self.editor else None
+
+    @property
+    def share(self) -> float | None:
+        """Share of the slide that is tissue, in [0, 1]; None where there is no mask."""
+        areas, slide = self.areas, self.session.slide
+        if areas is None or slide is None:
+            return None
+        height, width = slide.size_um
+        return areas.tissue_mm2 / max(height * width / 1e6, 1e-12)
 
     def find(self, parameters: TissueParameters | None) -> None:
         """Segment in a worker; corrections made by hand survive."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         self.parameters = chosen = parameters or self.parameters
         self.session.jobs.start(
             "tissue",
@@ -75,7 +72,7 @@ class TissueDesk:
         self, mask: TissueMask, found: TissueMask | None = None, levels: Levels | None = None
     ) -> None:
         """Use a mask that comes from elsewhere; ``levels`` are its `mark_levels`, if known."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         if max(mask.shape) > LONGEST_SIDE:
             raise MaskError(
                 f"The mask {mask.name!r} has {max(mask.shape):,} pixels a side, more than can be "
@@ -87,25 +84,18 @@ class TissueDesk:
             editor.show()
             editor.set_mask(mask)
             return
-        in_hand = (self.tool, self.brush_um) if editor else None
+        held = self.session.hand.holds
         self.drop()
         self.found = found or mask
         self.editor = MaskLayer(self.session.viewer, slide, mask, self.found, levels)
         self.editor.changed.connect(self._changed)
-        self.editor.layer.events.brush_size.connect(self._brush)
-        # napari's own undo knows nothing of a correction that is still being worked out.
-        self.editor.layer.bind_key("Control-Z", lambda _layer: self.session.undo(), overwrite=True)
-        self.brush_um = BRUSH_UM
-        if in_hand is not None:
-            # Another mask comes under the hand; what is in it stays.
-            tool, self.brush_um = in_hand
-            self.pick_tool(tool or "brush")
+        self.session.hand.take_over(self.editor.layer, held)
         self.session.mask_changed.emit()
         self.session.attention.check.start()
 
     def load(self, path: Path) -> None:
         """Read a mask file in a worker."""
-        slide = self.session.need_slide()
+        slide = self.session.slides.need()
         self.session.jobs.start(
             "tissue",
             f"Reading {path.name}",
@@ -115,10 +105,23 @@ class TissueDesk:
 
     def save(self, path: Path) -> None:
         """Write the mask in a worker."""
-        slide, mask = self.session.need_slide(), self.need_mask()
+        slide, mask = self.session.slides.need(), self.need_mask()
         self.session.jobs.start(
             "files", f"Writing {path.name}", once(lambda: mask.save(path, slide))
         )
+
+    def need_editor(self) -> MaskLayer:
+        """The mask's layer, with every change seen.
+
+        Raises
+        ------
+        MaskError
+            If there is no mask.
+        """
+        if self.editor is None:
+            raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
+        self.editor.settle()
+        return self.editor
 
     def need_mask(self) -> TissueMask:
         """The mask as it stands.
@@ -128,51 +131,13 @@ class TissueDesk:
         MaskError
             If there is none.
         """
-        if self.editor is None:
-            raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
-        self.editor.settle()
-        return self.editor.mask
+        return self.need_editor().mask
 
     def discard_corrections(self) -> None:
         """Back to the mask as found."""
         if self.editor is not None and self.found is not None:
             with self.session.timeline.naming("discarded"):
                 self.editor.replace(self.found, keep_corrections=False)
-
-    def pick_tool(self, tool: str) -> None:
-        """Select the mask layer and put a tool in hand."""
-        self.need_mask()
-        editor, tools = self.editor, self.session.tools
-        assert editor is not None
-        tools.put_down()
-        editor.show()
-        if tools.fine.is_open:
-            tools.fine.show()
-        else:
-            editor.layer.visible = True
-            self.session.viewer.layers.selection.active = editor.layer
-        layer = self.painted
-        if tool in ("brush", "polygon", "fill"):
-            layer.selected_label = tools.kind.value
-        layer.mode = MODES[tool]
-
-    @property
-    def tool(self) -> str:
-        """The tool in hand, by the name that `pick_tool` takes; empty where it is none of them."""
-        mode = str(self.painted.mode) if self.painted is not None else ""
-        return next((tool for tool, other in MODES.items() if other == mode), "")
-
-    @property
-    def brush_um(self) -> float:
-        """Diameter of the brush, µm."""
-        layer = self.painted
-        return float(layer.brush_size * layer.metadata[TAG]["spacing"]) if layer else 0.0
-
-    @brush_um.setter
-    def brush_um(self, um: float) -> None:
-        layer = self.painted
-        if layer is not None:
-            layer.brush_size = max(1, round(um / layer.metadata[TAG]["spacing"]))
 
     def drop(self) -> None:
         """Forget mask and layers."""
@@ -201,23 +166,20 @@ class TissueDesk:
                 editor.replace(found, keep_corrections=True, levels=levels)
             else:
                 self.take(found, levels=levels)
-                self.pick_tool("brush")
-        self.session.attention.want_model()
+                self.session.hand.pick("brush")
+        self.session.models.want()
 
     def _loaded(self, drawn: tuple[TissueMask, Levels]) -> None:
         mask, levels = drawn
         with self.session.timeline.naming("loaded"):
             self.take(mask, levels=levels)
-        self.pick_tool("brush")
-        self.session.attention.want_model()
+        self.session.hand.pick("brush")
+        self.session.models.want()
 
     def _changed(self, box: Any) -> None:
         # The update first: it works while the panels are told.
         self.session.attention.mask_changed(box)
         self.session.mask_changed.emit()
-
-    def _brush(self) -> None:
-        self.session.brush_changed.emit()
 
 
 def _drawn(mask: TissueMask) -> tuple[TissueMask, Levels]:

@@ -174,13 +174,11 @@ class WhyDesk:
         work: Callable[[Explainer], Generator[Any, None, Any]],
         done: Callable[[Any], None],
     ) -> None:
-        desk = self.session.attention
-        slide, model, options = self.session.need_slide(), desk.model, desk.options
-        if model is None:
-            raise ExplainError("No model is loaded. Choose one, then run it.")
+        slide, models = self.session.slides.need(), self.session.models
+        model, options = models.need(), models.options
 
         def body(job: Job) -> Generator[Any, None, Any]:
-            with desk.explainers.at_work(slide, model, options) as explainer:
+            with models.explainers.at_work(slide, model, options) as explainer:
                 return (yield from paced(job, work(explainer), STEP_SECONDS))
 
         def finished(found: Any) -> None:

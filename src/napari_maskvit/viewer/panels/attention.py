@@ -217,7 +217,7 @@ class _LookPanel(Panel):
         allow(self.finer, session.attention.finer.why_not)
 
     def _show_display(self, display: Display) -> None:
-        self.head.offer(_heads(self.session.heads(display.level)))
+        self.head.offer(_heads(self._head_count(display.level)))
         for field in ("head", "normalisation", "scope", "combine", "colormap"):
             getattr(self, field).show_value(getattr(display, field))
         self.gamma.show_value(display.gamma)
@@ -231,11 +231,15 @@ class _LookPanel(Panel):
         allow(self.combine, reason)
 
     def _show_legend(self, display: Display) -> None:
-        limits = self.session.limits
+        heatmap, limits = self.session.attention.picture(), self.session.attention.limits()
         show(self.bar, limits is not None)
         if limits is not None:
             self.bar.show_colours(display.colormap, limits)
-        say(self.legend, sentence(self.session.legend))
+        say(self.legend, sentence(heatmap.legend if heatmap else ""))
+
+    def _head_count(self, level: str) -> int:
+        explanation = self.session.explanation
+        return explanation.heads(level) if explanation else 0
 
 
 class _Levels(QWidget):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from napari_maskvit.viewer.hand import MODES
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.tools import KindChoice
 from napari_maskvit.viewer.parts.controls import Number, allow, button
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import show
-from napari_maskvit.viewer.tissue_desk import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +61,9 @@ class HandPanel(Panel):
         for control in (self.brush.slider, self.brush.box):
             control.setAccessibleName("Brush")
         self.brush.changed.connect(self._set_brush)
-        self.undo = _small(button("Undo", "Take back the last stroke (Ctrl-Z)", session.undo))
-        self.redo = _small(button("Redo", "Bring back the stroke (Ctrl-Shift-Z)", session.redo))
+        hand = session.hand
+        self.undo = _small(button("Undo", "Take back the last stroke (Ctrl-Z)", hand.undo))
+        self.redo = _small(button("Redo", "Bring back the stroke (Ctrl-Shift-Z)", hand.redo))
         self.column.addWidget(_line(list(self.tools.values())))
         self.column.addWidget(_line([self.brush, self.undo, self.redo], stretch=0))
         self.column.addWidget(_line([self.kind]))
@@ -73,7 +74,7 @@ class HandPanel(Panel):
         for signal in (
             session.slide_changed,
             session.mask_changed,
-            session.brush_changed,
+            session.hand.changed,
             session.tools.changed,
         ):
             self.links.connect(signal, self.refresh)
@@ -81,7 +82,7 @@ class HandPanel(Panel):
     def refresh(self) -> None:
         """Show tool, brush and history as they are."""
         session = self.session
-        painted = session.tissue.painted
+        painted = session.hand.layer
         self._watch(painted if painted in session.viewer.layers else None)
         show(self, session.mask is not None)
         if session.mask is None:
@@ -89,9 +90,9 @@ class HandPanel(Panel):
         self._show_tool()
         self.kind.show_value(session.tools.kind.value)
         if not self.brush.is_moving:
-            self.brush.show_value(session.brush_um)
-        allow(self.undo, None if session.can_undo else _NOTHING)
-        allow(self.redo, None if painted is not None and painted._redo_history else _NOTHING_BACK)
+            self.brush.show_value(session.hand.brush_um)
+        allow(self.undo, None if session.hand.can_undo else _NOTHING)
+        allow(self.redo, None if session.hand.can_redo else _NOTHING_BACK)
         why_not = reasons.correct(session)
         for made in self.tools.values():
             allow(made, why_not)
@@ -111,7 +112,7 @@ class HandPanel(Panel):
         self._watched = layer
 
     def _pick(self, tool: str) -> None:
-        self.session.pick_tool(tool)
+        self.session.hand.pick(tool)
         self._show_tool()
 
     def _show_tool(self, _event: object = None) -> None:
@@ -122,7 +123,7 @@ class HandPanel(Panel):
             made.setChecked(MODES[tool] == mode)
 
     def _set_brush(self, um: float) -> None:
-        self.session.brush_um = um
+        self.session.hand.brush_um = um
 
 
 def _small(made: QPushButton) -> QPushButton:

@@ -88,7 +88,7 @@ class ModelPanel(Panel):
         model = self.session.model
         self._offer(model)
         allow(self.card_button, None if model is not None else "Choose a model first.")
-        loading = self.session.jobs.is_running("model")
+        loading = self.session.models.is_loading
         missing = "The model is being loaded…" if loading else "No model is loaded yet."
         say(self.about, about_model(model.config) if model else missing)
         say(self.sizes, f"{levels_of(model.config)} {sizes_of(model.config)}" if model else "")
@@ -186,7 +186,7 @@ class _Options(QWidget):
 
     def refresh(self) -> None:
         """Show the options as they are."""
-        options, model = self.session.options, self.session.model
+        options, model = self.session.models.options, self.session.model
         for level, box in self.masked.items():
             box.setChecked(level in options.masking)
             missing = model is not None and level not in model.levels

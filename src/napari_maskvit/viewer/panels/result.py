@@ -96,7 +96,7 @@ class ResultPanel(Panel):
         allow(self.save_as_button, nothing)
         allow(self.load_button, reasons.NO_SLIDE if session.slide is None else None)
         allow(self.export_button, reasons.look(session))
-        folder = session.default_folder
+        folder = session.memory.folder
         say(self.where, f"Save writes {folder.name} beside the slide." if folder else "")
 
     def _answer(self, explanation: Explanation | None) -> None:
@@ -144,7 +144,7 @@ class ResultPanel(Panel):
         self.session.save()
 
     def _save_as(self) -> None:
-        folder = self.session.default_folder
+        folder = self.session.memory.folder
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Save as a folder", str(folder) if folder else ""
         )
@@ -152,7 +152,7 @@ class ResultPanel(Panel):
             self.session.save(chosen)
 
     def _load(self) -> None:
-        folder = self.session.default_folder
+        folder = self.session.memory.folder
         chosen = QFileDialog.getExistingDirectory(
             self, "Load a saved folder", str(folder) if folder else ""
         )

@@ -105,12 +105,12 @@ class SlidePanel(Panel):
         self.sample_button.setVisible(slide is None)
         for widget in (self.name, self.extent, self.fineness):
             widget.setVisible(slide is not None)
-        layers = self.session.slide_layers
+        layers = self.session.slides.layers
         self.slides_row.setVisible(len(layers) > 1)
         self.slides.offer([(layer.name, layer) for layer in layers])
         self.slides.show_value(self.session.slide_layer)
         self.restore_button.setVisible(
-            self.session.has_saved_state and self.session.explanation is None
+            self.session.memory.has_saved and self.session.explanation is None
         )
         self.images.show_slide(slide)
         self.question.setVisible(slide is not None and slide.spacing is None)

@@ -17,9 +17,11 @@ from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.wording import area, listing, share
 
 if TYPE_CHECKING:
+    from napari_maskvit.viewer.areas import Areas
     from napari_maskvit.viewer.session import Session
 
 _REDRAW_MS = 120
+_NOTHING = "Nothing changed by hand."
 _FILES = "Masks (*.tif *.tiff *.png *.geojson *.json)"
 
 
@@ -37,7 +39,7 @@ class TissuePanel(Panel):
             self._find,
             "main",
         )
-        self.knobs = ParameterKnobs(self.session.parameters)
+        self.knobs = ParameterKnobs(self.session.tissue.parameters)
         self.amount = wrapped(role="strong")
         self.amount.setToolTip("Area of the mask in mm², and its share of the slide's area")
         self.correcting = _Correcting(self.session)
@@ -79,23 +81,24 @@ class TissuePanel(Panel):
         set_role(self.find_button, "main" if session.mask is None else "")
         self.find_button.setText("Find tissue" if session.mask is None else "Find tissue again")
         if not self.knobs.is_moving:
-            self.knobs.show_parameters(session.parameters)
+            self.knobs.show_parameters(session.tissue.parameters)
         show(self.correcting, session.mask is not None)
         self.correcting.refresh()
         self.unsaved.refresh()
         said = self._amount()
         say(self.amount, said or (reason or ""))
-        brief = area(session.tissue_mm2) if session.tissue_mm2 is not None else "not found yet"
-        self.summarised.emit(brief if reason is None else "", bool(session.tissue_mm2))
+        areas = session.tissue.areas
+        brief = area(areas.tissue_mm2) if areas else "not found yet"
+        done = areas is not None and areas.tissue_mm2 > 0
+        self.summarised.emit(brief if reason is None else "", done)
 
     def _amount(self) -> str:
-        session = self.session
-        if session.tissue_mm2 is None:
+        areas, of_slide = self.session.tissue.areas, self.session.tissue.share
+        if areas is None:
             return ""
-        if session.tissue_mm2 == 0:
+        if areas.tissue_mm2 == 0:
             return "No tissue: lower the threshold, or paint it in."
-        of_slide = session.tissue_share
-        return f"{area(session.tissue_mm2)} of tissue" + (
+        return f"{area(areas.tissue_mm2)} of tissue" + (
             f", {share(of_slide)} of the slide" if of_slide is not None else ""
         )
 
@@ -104,7 +107,7 @@ class TissuePanel(Panel):
 
     def _find_again(self) -> None:
         # A mask that was loaded or painted is not replaced because a slider was touched.
-        if self.session.found is not None:
+        if self.session.tissue.found is not None:
             self._find()
 
     def _load(self) -> None:
@@ -143,18 +146,17 @@ class _Correcting(QWidget):
         if self.session.mask is None:
             return
         self.more.refresh()
-        editor = self.session.tissue.editor
-        nothing = editor is None or not editor.areas.is_corrected
-        say(self.changed, "Nothing changed by hand." if nothing else self._by_hand())
+        areas = self.session.tissue.areas
+        nothing = areas is None or not areas.is_corrected
+        say(self.changed, self._by_hand(areas) if areas and not nothing else _NOTHING)
         allow(self.discard, "Nothing was changed by hand." if nothing else None)
 
-    def _by_hand(self) -> str:
-        editor = self.session.tissue.editor
-        assert editor is not None
+    @staticmethod
+    def _by_hand(areas: Areas) -> str:
         amounts = (
-            (editor.areas.added_mm2, "added"),
-            (editor.areas.removed_mm2, "removed"),
-            (editor.areas.excluded_mm2, "marked as excluded"),
+            (areas.added_mm2, "added"),
+            (areas.removed_mm2, "removed"),
+            (areas.excluded_mm2, "marked as excluded"),
         )
         said = [f"{area(mm2)} {what}" for mm2, what in amounts if mm2]
         return f"By hand: {listing(said)}."

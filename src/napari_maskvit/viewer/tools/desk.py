@@ -70,9 +70,9 @@ class ToolDesk:
             if layer is not None:
                 layer.selected_label = value
         # Who asks for pen wants to paint pen, not to move the slide.
-        paints = self.likeness.in_hand or session.tissue.tool in ("brush", "polygon", "fill")
+        paints = self.likeness.in_hand or session.hand.tool in ("brush", "polygon", "fill")
         if session.tissue.layer is not None and not paints:
-            session.tissue.pick_tool("brush")
+            session.hand.pick("brush")
         self.likeness.refresh()
         self.changed.emit()
 
@@ -171,9 +171,7 @@ class ToolDesk:
         MaskError
             If there is no mask.
         """
-        self.session.tissue.need_mask()
-        editor = self.session.tissue.editor
-        assert editor is not None
+        editor = self.session.tissue.need_editor()
         editor.show()
         return editor
 
@@ -214,8 +212,6 @@ class ToolDesk:
         if edit.is_empty:
             notices.tell(f"Nothing to do: no {edit.missing}.")
             return
-        editor = self.session.tissue.editor
-        if editor is None:
-            raise MaskError("There is no tissue mask yet. Press Find tissue, or load a mask.")
+        editor = self.session.tissue.need_editor()
         with self.session.timeline.naming(edit.name):
             editor.apply(edit, levels, writes)

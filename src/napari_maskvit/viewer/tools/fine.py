@@ -90,7 +90,7 @@ class FineTool:
             self.show()
             return
         session, editor = self.desk.session, self.desk.need_editor()
-        slide, mask = session.need_slide(), editor.mask
+        slide, mask = session.slides.need(), editor.mask
         half = slide.require_spacing() / 2
         y, x = (float(one) + half for one in session.viewer.scene.camera.center[-2:])
         window = FineWindow.around(slide, mask, (y, x))
@@ -99,7 +99,7 @@ class FineTool:
         self.layer = self._make(window)
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.set_data.connect(self._on_paint)
-        self.layer.events.brush_size.connect(session.brush_changed.emit)
+        self.layer.events.brush_size.connect(session.hand.changed.emit)
         self.show()
         self.layer.mode = "paint"
         self.desk.changed.emit()
@@ -147,7 +147,7 @@ class FineTool:
         session = self.desk.session
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.set_data.disconnect(self._on_paint)
-        self.layer.events.brush_size.disconnect(session.brush_changed.emit)
+        self.layer.events.brush_size.disconnect(session.hand.changed.emit)
         remove(session.viewer, [self.layer])
         for layer in self._hidden:
             layer.visible = True
@@ -156,10 +156,10 @@ class FineTool:
         if session.tissue.layer is not None:
             session.viewer.layers.selection.active = session.tissue.layer
             # Who corrects goes on correcting: a drag must not move the slide instead.
-            if session.tissue.tool in ("", "move"):
+            if session.hand.tool in ("", "move"):
                 session.tissue.layer.mode = "paint"
         self.desk.changed.emit()
-        session.brush_changed.emit()
+        session.hand.changed.emit()
 
     def _on_paint(self, _event: object) -> None:
         self.desk.drawn_finely.emit()
@@ -167,7 +167,7 @@ class FineTool:
     def _make(self, window: FineWindow) -> Any:
         from napari.layers import Labels
 
-        spacing = self.desk.session.need_slide().require_spacing()
+        spacing = self.desk.session.slides.need().require_spacing()
         place = geometry(window.spacing / spacing, spacing)
         place["translate"] = tuple(
             np.asarray(place["translate"], float) + np.asarray(window.corner_um)

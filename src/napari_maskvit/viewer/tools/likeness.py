@@ -81,8 +81,8 @@ class LikenessTool:
     def take_up(self) -> None:
         """Have clicks select."""
         session = self.desk.session
-        before = session.tissue.tool
-        session.tissue.pick_tool("move")
+        before = session.hand.tool
+        session.hand.pick("move")
         self._before = before
         self._layer = layer = session.tissue.layer
         layer.mouse_pan, layer.cursor = False, "cross"
@@ -115,7 +115,7 @@ class LikenessTool:
         """
         self.put_down()
         before = self._before if self._before not in ("", "move") else "brush"
-        self.desk.session.tissue.pick_tool(before)
+        self.desk.session.hand.pick(before)
 
     def select(self, points: list[tuple[float, float]]) -> None:
         """Compare with what lies under these points (y, x), µm from the slide's corner."""
@@ -170,13 +170,13 @@ class LikenessTool:
         self.select(self._points + points if add else points)
 
     def _place(self, event: Any) -> tuple[float, float]:
-        half = self.desk.session.need_slide().require_spacing() / 2
+        half = self.desk.session.slides.need().require_spacing() / 2
         y, x = event.position[-2:]
         return float(y) + half, float(x) + half
 
     def _compare(self) -> None:
         session, points, radius = self.desk.session, list(self._points), self._radius_um
-        slide, mask = session.need_slide(), session.tissue.need_mask()
+        slide, mask = session.slides.need(), session.tissue.need_mask()
         session.jobs.start(
             "likeness",
             "Comparing",
