@@ -11,7 +11,9 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea
 
+from napari_maskvit.tissue import segment_tissue
 from napari_maskvit.viewer.dock import MaskvitWidget
+from napari_maskvit.viewer.panels import reasons
 
 pytestmark = pytest.mark.window
 
@@ -176,3 +178,19 @@ def test_a_failure_is_a_notification_and_the_panel_stays(dock, tmp_path):
     assert len(told) == 1
     assert "broken.svs" in told[0]
     assert dock.isVisible()
+
+
+def test_the_foot_says_its_sentences_whole(dock, slide_path, bundle):
+    """What waits, what is missing: at the width that the panel has at first."""
+    dock.session.open(slide_path)
+    dock.session.use_mask(segment_tissue(dock.session.slide))
+    dock.session.use_model(bundle)
+    dock.run.start.click()
+    assert dock.session.attention.is_waiting
+    line = dock.run.said
+    assert "model is loaded" in line.text()
+    assert " ".join(line.lines()) == line.text()
+    dock.session.cancel()
+    for words in (reasons.NO_SLIDE, reasons.NO_SPACING, reasons.NO_MASK, reasons.NO_TISSUE):
+        line.setText(words)
+        assert " ".join(line.lines()) == words

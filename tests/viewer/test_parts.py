@@ -257,3 +257,23 @@ def test_a_line_is_shortened_and_says_all_in_its_tooltip(shown):
     shown(line)
     assert line.sizeHint().width() < 100
     assert line.toolTip() == line.text() == line.accessibleName()
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "cut"),
+    [
+        ("Short", 2, False),
+        ("Two lines are enough here", 2, False),
+        ("Two lines are enough here", 1, True),
+        ("One_word_that_is_wider_than_the_whole_line_and_then_some more", 2, True),
+        ("", 2, False),
+    ],
+)
+def test_a_line_breaks_between_words_and_is_cut_off_only_at_its_end(shown, text, most, cut):
+    line = Line(text, most=most)
+    shown(line)
+    line.resize(line.fontMetrics().horizontalAdvance("Two lines are enough"), line.height())
+    drawn = line.lines()
+    assert 1 <= len(drawn) <= most
+    assert all(line.fontMetrics().horizontalAdvance(one) <= line.width() for one in drawn[-1:])
+    assert (" ".join(drawn) != text) == cut

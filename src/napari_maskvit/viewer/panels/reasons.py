@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 NO_SLIDE = "Open a slide first."
 NO_SPACING = "Say how large a pixel is first: see Slide, above."
 NO_MASK = "Find the tissue, or load a mask, first."
+NO_TISSUE = "The mask holds no tissue: find or paint some first."
 NO_EXPLANATION = "Run the model first."
 RUNNING = "A run is under way: wait for it, or cancel it."
 
@@ -31,7 +32,7 @@ def run(session: Session) -> str | None:
     if (reason := correct(session)) is not None:
         return reason
     if session.mask is not None and session.mask.is_empty:
-        return "The mask holds no tissue: find or paint some first."
+        return NO_TISSUE
     return RUNNING if session.running else None
 
 

@@ -47,7 +47,7 @@ class RunPanel(Panel):
         for one in (self.start, self.stop):
             one.setFixedHeight(_HEIGHT)
             self.buttons.addWidget(one)
-        self.said = Line()
+        self.said = Line(most=2)
         set_role(self.said, "strong")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)

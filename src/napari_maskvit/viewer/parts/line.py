@@ -1,4 +1,4 @@
-"""One line of text that is painted, never laid out: what it says changes nothing around it."""
+"""A line or two of text, painted and never laid out: what it says changes nothing around it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ class Line(QWidget):
         What it says at first.
     align : Qt.AlignmentFlag
         To which side.
+    most : int
+        How many lines there is room for; a text that needs fewer stands in the middle.
     """
 
     def __init__(
-        self, text: str = "", align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft
+        self,
+        text: str = "",
+        align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+        most: int = 1,
     ) -> None:
         super().__init__()
-        self._text, self._align = "", align
+        self._text, self._align, self._most = "", align, most
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setText(text)
 
@@ -41,9 +46,23 @@ class Line(QWidget):
             self.setAccessibleName(text)
             self.update()
 
+    def lines(self) -> list[str]:
+        """The text as there is room for it, a line each; one that is cut off ends in "…"."""
+        metrics, room = self.fontMetrics(), self.width() - 1
+        lines: list[str] = []
+        words = self._text.split(" ")
+        while len(lines) < self._most - 1 and metrics.horizontalAdvance(" ".join(words)) > room:
+            count = len(words)
+            while count > 1 and metrics.horizontalAdvance(" ".join(words[:count])) > room:
+                count -= 1
+            lines.append(" ".join(words[:count]))
+            words = words[count:]
+        rest = " ".join(words)
+        return [*lines, metrics.elidedText(rest, Qt.TextElideMode.ElideRight, room)]
+
     def sizeHint(self) -> QSize:  # noqa: N802
-        """A line high."""
-        return QSize(60, self.fontMetrics().height() + 2)
+        """As high as its lines."""
+        return QSize(60, self._most * self.fontMetrics().height() + 2)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """As narrow as it has to be."""
@@ -56,11 +75,10 @@ class Line(QWidget):
         option.initFrom(self)
         # A style sheet's background is drawn by nobody else for a plain widget.
         self.style().drawPrimitive(QStyle.PrimitiveElement.PE_Widget, option, painter, self)
-        words = self.fontMetrics().elidedText(
-            self._text, Qt.TextElideMode.ElideRight, self.width() - 1
-        )
         painter.setPen(option.palette.color(self.foregroundRole()))
         painter.drawText(
-            self.rect(), int((self._align | Qt.AlignmentFlag.AlignVCenter).value), words
+            self.rect(),
+            int((self._align | Qt.AlignmentFlag.AlignVCenter).value),
+            "\n".join(self.lines()),
         )
         painter.end()
