@@ -18,6 +18,7 @@ from napari_maskvit.model import (
     SlideArchitecture,
     build_model,
     bundle,
+    find_bundle,
     list_models,
     load_model,
     save_bundle,
@@ -221,3 +222,11 @@ def test_the_default_comes_first(mine: Path) -> None:
 def test_names_that_nobody_knows(mine: Path, name: str | Path, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
         load_model(name)
+
+
+def test_a_bundle_is_found_by_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKVIT_MODELS", str(tmp_path))
+    folder = save_bundle(build_model(config(), "# Tiny"), tmp_path / "tiny")
+    assert find_bundle(load_model(folder).sha256) == folder
+    assert find_bundle("0" * 64) is None
+    assert load_model(find_bundle(load_model().sha256)).name == load_model().name
