@@ -13,7 +13,8 @@ from napari_maskvit.viewer.keys import LEVEL_KEYS
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
-from napari_maskvit.viewer.parts.controls import Choice, Number, allow, row
+from napari_maskvit.viewer.parts.columns import row
+from napari_maskvit.viewer.parts.controls import Choice, Number, allow
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.wording import about_model, sentence
 
@@ -63,15 +64,14 @@ class AttentionPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        for signal in (
+        self.hear(
             session.mask_changed,
             session.model_changed,
             session.explanation_changed,
             session.display_changed,
             session.busy_changed,
             session.live_changed,
-        ):
-            self.links.connect(signal, self.refresh)
+        )
 
     def refresh(self) -> None:
         """Say how far attention is."""
@@ -193,14 +193,13 @@ class _LookPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        for signal in (
+        self.hear(
             session.explanation_changed,
             session.display_changed,
             session.busy_changed,
             session.compare_changed,
             session.live_changed,
-        ):
-            self.links.connect(signal, self.refresh)
+        )
 
     def refresh(self) -> None:
         """Say how far attention is."""

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_maskvit.viewer.parts.links import Links
 
 if TYPE_CHECKING:
+    from psygnal import SignalInstance
+
     from napari_maskvit.viewer.session import Session
 
 
@@ -43,12 +45,17 @@ class Panel(QWidget):
         raise NotImplementedError
 
     def connect_session(self) -> None:
-        """Connect the session's signals through `links`; called once."""
+        """Connect the session's signals, with `hear` or through `links`; called once."""
         raise NotImplementedError
 
     def refresh(self) -> None:
         """Show what the session holds now."""
         raise NotImplementedError
+
+    def hear(self, *signals: SignalInstance) -> None:
+        """Refresh whenever one of these is emitted, until the panel is released."""
+        for signal in signals:
+            self.links.connect(signal, self.refresh)
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Do something; what goes wrong is told as the session tells it."""

@@ -15,7 +15,8 @@ from napari_maskvit.viewer.entry import Entry
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
-from napari_maskvit.viewer.parts.controls import Choice, allow, button, row
+from napari_maskvit.viewer.parts.columns import row
+from napari_maskvit.viewer.parts.controls import Choice, allow, button
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.timeline_desk import MARKED
 from napari_maskvit.viewer.wording import area, gained_and_lost, probability, significant
@@ -80,8 +81,7 @@ class ChangesPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        self.links.connect(session.explanation_changed, self.refresh)
-        self.links.connect(session.attention.changes.changed, self.refresh)
+        self.hear(session.explanation_changed, session.attention.changes.changed)
         self.links.connect(session.timeline.changed, self._show_steps)
 
     def refresh(self) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QPushButton, QSizePolicy
 
 from napari_maskvit.viewer.hand import MODES
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.panels.tools import KindChoice
+from napari_maskvit.viewer.panels.kinds import KindChoice
+from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import Number, allow, button
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import show
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _TOOLS = {
     "brush": ("Brush", "Paint tissue that was missed (key 2 on the mask layer)"),
@@ -50,13 +47,8 @@ class HandPanel(Panel):
         self._watched: Any = None
         self.kind = KindChoice(session)
         self.kind.setAccessibleName("Paints")
-        self.brush = Number(
-            "",
-            (5.0, 2000.0),
-            unit="µm",
-            decimals=0,
-            logarithmic=True,
-            tooltip="Diameter of brush and eraser on the slide, in µm",
+        self.brush = Number.whole(
+            "", (5.0, 2000.0), "µm", "Diameter of brush and eraser on the slide, in µm"
         )
         for control in (self.brush.slider, self.brush.box):
             control.setAccessibleName("Brush")
@@ -64,20 +56,22 @@ class HandPanel(Panel):
         hand = session.hand
         self.undo = _small(button("Undo", "Take back the last stroke (Ctrl-Z)", hand.undo))
         self.redo = _small(button("Redo", "Bring back the stroke (Ctrl-Shift-Z)", hand.redo))
-        self.column.addWidget(_line(list(self.tools.values())))
-        self.column.addWidget(_line([self.brush, self.undo, self.redo], stretch=0))
-        self.column.addWidget(_line([self.kind]))
+        for widgets, stretch in (
+            (tuple(self.tools.values()), (1,) * len(self.tools)),
+            ((self.brush, self.undo, self.redo), (1, 0, 0)),
+            ((self.kind,), (1,)),
+        ):
+            self.column.addWidget(row(*widgets, spacing=3, stretch=stretch))
 
     def connect_session(self) -> None:
         """Hear what is in hand."""
         session = self.session
-        for signal in (
+        self.hear(
             session.slide_changed,
             session.mask_changed,
             session.hand.changed,
             session.tools.changed,
-        ):
-            self.links.connect(signal, self.refresh)
+        )
 
     def refresh(self) -> None:
         """Show tool, brush and history as they are."""
@@ -89,8 +83,7 @@ class HandPanel(Panel):
             return
         self._show_tool()
         self.kind.show_value(session.tools.kind.value)
-        if not self.brush.is_moving:
-            self.brush.show_value(session.hand.brush_um)
+        self.brush.follow(session.hand.brush_um)
         allow(self.undo, None if session.hand.can_undo else _NOTHING)
         allow(self.redo, None if session.hand.can_redo else _NOTHING_BACK)
         why_not = reasons.correct(session)
@@ -131,14 +124,3 @@ def _small(made: QPushButton) -> QPushButton:
     set_role(made, "small")
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
-
-
-def _line(widgets: Sequence[QWidget], stretch: int | None = None) -> QWidget:
-    holder = QWidget()
-    line = QHBoxLayout(holder)
-    line.setContentsMargins(0, 0, 0, 0)
-    line.setSpacing(3)
-    for place, widget in enumerate(widgets):
-        line.addWidget(widget, 1 if stretch is None or place == stretch else 0)
-    holder.setMinimumSize(QSize(0, 0))
-    return holder

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
+from napari_maskvit.viewer.parts.columns import column
 from napari_maskvit.viewer.parts.controls import Number
 from napari_maskvit.viewer.parts.fold import Fold
 from napari_maskvit.viewer.wording import decimals_of
@@ -37,10 +38,7 @@ class ParameterKnobs(QWidget):
         self._parameters = parameters
         self.knobs: dict[str, Number | QCheckBox] = {}
         more = QWidget()
-        columns = {False: QVBoxLayout(self), True: QVBoxLayout(more)}
-        for column in columns.values():
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(6)
+        columns = {False: column(self), True: column(more)}
         for name, field in type(parameters).model_fields.items():
             made = self.knobs[name] = self._make(name, field)
             columns[name in _RARE].addWidget(made)

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
+from napari_maskvit.viewer.parts.columns import column, row
+from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button
 from napari_maskvit.viewer.parts.fold import Fold
 from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
 from napari_maskvit.viewer.wording import about_model, levels_of, sizes_of
@@ -79,9 +80,8 @@ class ModelPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        self.links.connect(session.model_changed, self.refresh)
+        self.hear(session.model_changed, session.busy_changed)
         self.links.connect(session.options_changed, self.options.refresh)
-        self.links.connect(session.busy_changed, self.refresh)
 
     def refresh(self) -> None:
         """Show the model in use."""
@@ -171,18 +171,15 @@ class _Options(QWidget):
         self.device.chosen.connect(lambda value: session.configure(device=value))
         self.precision = Choice("How exactly it calculates", _PRECISIONS)
         self.precision.chosen.connect(lambda value: session.configure(precision=value))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for widget in (
+        column(
+            self,
             muted("Levels whose background is left out:"),
             row(*self.masked.values()),
             self.note,
             self.threshold,
             row(self.device, label="Device"),
             row(self.precision, label="Precision"),
-        ):
-            column.addWidget(widget)
+        )
 
     def refresh(self) -> None:
         """Show the options as they are."""
@@ -192,8 +189,7 @@ class _Options(QWidget):
             missing = model is not None and level not in model.levels
             allow(box, f"This model has no {level} transformer." if missing else None)
         say(self.note, "" if options.masking else "Nothing is masked: this is plain attention.")
-        if not self.threshold.is_moving:
-            self.threshold.show_value(100 * options.threshold)
+        self.threshold.follow(100 * options.threshold)
         self.device.show_value(options.device)
         self.precision.show_value(options.precision)
 

@@ -13,7 +13,8 @@ from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.bars import ProbabilityBars, Scale
 from napari_maskvit.viewer.parts.cautions import Cautions
-from napari_maskvit.viewer.parts.controls import allow, button, row
+from napari_maskvit.viewer.parts.columns import row
+from napari_maskvit.viewer.parts.controls import allow, button
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.wording import computed, share
 
@@ -69,13 +70,12 @@ class ResultPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        for signal in (
+        self.hear(
             session.slide_changed,
             session.mask_changed,
             session.explanation_changed,
             session.busy_changed,
-        ):
-            self.links.connect(signal, self.refresh)
+        )
 
     def refresh(self) -> None:
         """Show the answer and what it rests on."""

@@ -75,15 +75,14 @@ class RunPanel(Panel):
     def connect_session(self) -> None:
         """Hear what goes on."""
         session = self.session
-        for signal in (
+        self.hear(
             session.slide_changed,
             session.mask_changed,
             session.model_changed,
             session.explanation_changed,
             session.busy_changed,
             session.compare_changed,
-        ):
-            self.links.connect(signal, self.refresh)
+        )
         self.links.connect(session.progressed, self._show_progress)
 
     def release(self) -> None:

@@ -17,14 +17,14 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_maskvit.errors import SlideError
 from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.panels.base import Panel
-from napari_maskvit.viewer.parts.controls import Choice, button, guard_wheel, row
+from napari_maskvit.viewer.parts.columns import BOXED, column, row
+from napari_maskvit.viewer.parts.controls import Choice, button, guard_wheel
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import Warnings, elided, say, wrapped
 from napari_maskvit.viewer.wording import pixels, size, spacing
@@ -94,8 +94,7 @@ class SlidePanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        self.links.connect(session.slide_changed, self.refresh)
-        self.links.connect(session.explanation_changed, self.refresh)
+        self.hear(session.slide_changed, session.explanation_changed)
 
     def refresh(self) -> None:
         """Show the slide, or ask for what is missing."""
@@ -181,12 +180,8 @@ class _SpacingQuestion(QFrame):
         self.use = button(
             "Use this", "Take this number of µm per pixel", lambda: give(self.field.value())
         )
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 6, 6, 8)
-        column.setSpacing(6)
-        column.addWidget(wrapped(_QUESTION))
-        column.addWidget(row(*self.offers))
-        column.addWidget(row(self.field, self.use))
+        asked = wrapped(_QUESTION)
+        column(self, asked, row(*self.offers), row(self.field, self.use), margins=BOXED)
 
 
 class _Images(QWidget):
@@ -203,11 +198,7 @@ class _Images(QWidget):
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        column.addWidget(row(*self.buttons.values()))
-        column.addWidget(self.picture)
+        column(self, row(*self.buttons.values()), self.picture)
         self.picture.hide()
 
     def show_slide(self, slide: Slide | None) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFileDialog, QFrame, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 from superqt.utils import qthrottled
 
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.knobs import ParameterKnobs
 from napari_maskvit.viewer.panels.tools import MoreTools
-from napari_maskvit.viewer.parts.controls import allow, button, row
+from napari_maskvit.viewer.parts.columns import BOXED, column, row
+from napari_maskvit.viewer.parts.controls import allow, button
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
 from napari_maskvit.viewer.wording import area, listing, share
@@ -65,8 +66,7 @@ class TissuePanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        for signal in (session.slide_changed, session.mask_changed, session.busy_changed):
-            self.links.connect(signal, self.refresh)
+        self.hear(session.slide_changed, session.mask_changed, session.busy_changed)
         self.links.connect(session.tools.changed, self.correcting.refresh)
         self.links.connect(session.autosave.changed, self.unsaved.refresh)
 
@@ -135,11 +135,7 @@ class _Correcting(QWidget):
         self.discard = button(
             "Discard changes", "Go back to the tissue that was found", session.discard_corrections
         )
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for widget in (self.changed, self.discard, self.more):
-            column.addWidget(widget)
+        column(self, self.changed, self.discard, self.more)
 
     def refresh(self) -> None:
         """Show the corrections as they are."""
@@ -174,11 +170,7 @@ class _Unsaved(QFrame):
             "Restore", "Bring back mask, corrections and their timeline", self._restore, "main"
         )
         self.discard = button("Discard", "Remove these corrections for good", self._discard)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 6, 6, 8)
-        column.setSpacing(6)
-        column.addWidget(self.said)
-        column.addWidget(row(self.restore, self.discard))
+        column(self, self.said, row(self.restore, self.discard), margins=BOXED)
 
     def refresh(self) -> None:
         offer = self.session.autosave.offer

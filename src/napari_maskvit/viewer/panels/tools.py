@@ -5,15 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QIcon, QKeySequence, QPixmap
-from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QShortcut, QWidget
 
-from napari_maskvit.tissue.kinds import EXCLUDED, GLASS, TISSUE, Kind
-from napari_maskvit.viewer.colours import TISSUE_COLOUR
-from napari_maskvit.viewer.keys import HAND_KEYS, KEYS, KIND_KEYS, TOOL_KEYS
+from napari_maskvit.viewer.keys import HAND_KEYS, KEYS, TOOL_KEYS
 from napari_maskvit.viewer.panels import reasons
-from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button, row
+from napari_maskvit.viewer.parts.columns import BOXED, column, row
+from napari_maskvit.viewer.parts.controls import Number, allow, button
 from napari_maskvit.viewer.parts.fold import Fold
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
@@ -22,36 +21,10 @@ from napari_maskvit.viewer.wording import area, size
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
 
-_KINDS = (TISSUE, *EXCLUDED, GLASS)
-_KEY_OF = {kind.value: key for key, kind in KIND_KEYS.items()}
-
 
 def key_for(words: str) -> str:
     """The key that does this, for a tooltip: "Shift-S"."""
     return next(key for key, said in TOOL_KEYS.items() if said == words)
-
-
-class KindChoice(Choice):
-    """What brush, polygon, fill and likeness paint, each in its colour."""
-
-    def __init__(self, session: Session) -> None:
-        keys = ", ".join(f"{kind.name} {_KEY_OF[kind.value]}" for kind in _KINDS[:-1])
-        super().__init__(
-            "What brush, polygon and likeness paint. All but tissue is background to the model, "
-            f"and is told apart in GeoJSON. Keys: {keys}",
-            [(kind.name, kind.value) for kind in _KINDS],
-        )
-        self.setIconSize(QSize(12, 12))
-        for index, kind in enumerate(_KINDS):
-            swatch = QPixmap(12, 12)
-            swatch.fill(QColor.fromRgbF(*(TISSUE_COLOUR if kind is TISSUE else _shade(kind))))
-            self.setItemIcon(index, QIcon(swatch))
-        self.chosen.connect(session.tools.paint_with)
-
-
-def _shade(kind: Kind) -> tuple[float, float, float]:
-    red, green, blue = kind.colour
-    return red / 255, green / 255, blue / 255
 
 
 class MoreTools(QWidget):
@@ -65,17 +38,10 @@ class MoreTools(QWidget):
         self.whole = _Whole(session)
         self.keys = Fold("Keys", _keys())
         content = QWidget()
-        column = _column(content)
-        for widget in (
-            row(self.likeness.start, self.fine.start),
-            self.likeness,
-            self.fine,
-            self.whole,
-            self.keys,
-        ):
-            column.addWidget(widget)
+        starts = row(self.likeness.start, self.fine.start)
+        column(content, starts, self.likeness, self.fine, self.whole, self.keys)
         self.fold = Fold("More tools", content)
-        _column(self).addWidget(self.fold)
+        column(self, self.fold)
 
     def refresh(self) -> None:
         """Show what is in hand."""
@@ -126,20 +92,13 @@ class _Likeness(QFrame):
             tooltip="How unlike the example may be: 1 is as its own pixels are from their mean",
         )
         self.tolerance.changed.connect(lambda value: setattr(tools.likeness, "tolerance", value))
-        self.radius = Number(
-            "Radius",
-            (20.0, 2000.0),
-            unit="µm",
-            decimals=0,
-            logarithmic=True,
-            tooltip="How far from the click to look, in µm",
+        self.radius = Number.whole(
+            "Radius", (20.0, 2000.0), "µm", "How far from the click to look, in µm"
         )
         self.radius.changed.connect(lambda value: setattr(tools.likeness, "radius_um", value))
         self.apply = button("Apply", "Paint what is selected (Enter)", tools.apply_likeness, "main")
         self.cancel = button("Cancel", "Select nothing (Esc)", tools.cancel_likeness)
-        column = _column(self)
-        for widget in (self.said, self.tolerance, self.radius, row(self.apply, self.cancel)):
-            column.addWidget(widget)
+        column(self, self.said, self.tolerance, self.radius, row(self.apply, self.cancel))
         # The same keys as over the slide, once a slider has the keyboard.
         for key, action in (("Return", tools.apply_likeness), ("Esc", tools.cancel_likeness)):
             made = QShortcut(QKeySequence(key), self)
@@ -153,10 +112,8 @@ class _Likeness(QFrame):
         self.setVisible(tool.in_hand)
         if not tool.in_hand:
             return
-        if not self.tolerance.is_moving:
-            self.tolerance.show_value(tool.tolerance)
-        if not self.radius.is_moving:
-            self.radius.show_value(tool.radius_um)
+        self.tolerance.follow(tool.tolerance)
+        self.radius.follow(tool.radius_um)
         selected = tool.selected_mm2
         kind = self.session.tools.kind.name.lower()
         if selected is None:
@@ -192,10 +149,7 @@ class _Fine(QFrame):
             "Discard", "Close the window and leave the mask as it was", tools.discard_fine
         )
         set_role(self, "warning")
-        column = _column(self)
-        column.setContentsMargins(10, 6, 6, 8)
-        column.addWidget(self.said)
-        column.addWidget(row(self.apply, self.discard))
+        column(self, self.said, row(self.apply, self.discard), margins=BOXED)
 
     def refresh(self) -> None:
         window = self.session.tools.fine.window
@@ -218,70 +172,39 @@ class _Whole(QWidget):
         super().__init__()
         self.session = session
         tools = session.tools
-        self.edge = Number(
+        self.edge = Number.whole(
             "Edges by",
             (1.0, 200.0),
-            unit="µm",
-            decimals=0,
-            logarithmic=True,
-            tooltip="By how much every edge of the mask is smoothed, grown or shrunk, in µm",
+            "µm",
+            "By how much every edge of the mask is smoothed, grown or shrunk, in µm",
         )
         self.edge.changed.connect(partial(setattr, tools, "edge_um"))
-        self.piece = Number(
+        self.piece = Number.whole(
             "Pieces below",
             (10.0, 1_000_000.0),
-            unit="µm²",
-            decimals=0,
-            logarithmic=True,
-            tooltip="Area below which holes are filled and specks dropped, in µm²",
+            "µm²",
+            "Area below which holes are filled and specks dropped, in µm²",
         )
         self.piece.changed.connect(partial(setattr, tools, "piece_um2"))
-        self.smooth = button(
-            "Smooth", self._tip("Even out every edge of the mask", "smooth edges"), tools.smooth
+        self.smooth, self.grow, self.shrink, self.fill, self.drop = (
+            button(text, f"{does}, in view or not; one step to undo ({key_for(key)})", action)
+            for text, does, key, action in (
+                ("Smooth", "Even out every edge of the mask", "smooth edges", tools.smooth),
+                ("Grow", "Move every edge of the mask outwards", "grow (expand)", tools.grow),
+                ("Shrink", "Move every edge of the mask inwards", "shrink (reduce)", tools.shrink),
+                ("Fill holes", "Fill small holes in the tissue", "fill holes", tools.fill_holes),
+                ("Drop specks", "Drop small pieces of tissue", "drop specks", tools.drop_specks),
+            )
         )
-        self.grow = button(
-            "Grow", self._tip("Move every edge of the mask outwards", "grow (expand)"), tools.grow
-        )
-        self.shrink = button(
-            "Shrink",
-            self._tip("Move every edge of the mask inwards", "shrink (reduce)"),
-            tools.shrink,
-        )
-        self.fill = button(
-            "Fill holes",
-            self._tip("Fill small holes in the tissue", "fill holes"),
-            tools.fill_holes,
-        )
-        self.drop = button(
-            "Drop specks",
-            self._tip("Drop small pieces of tissue", "drop specks"),
-            tools.drop_specks,
-        )
-        column = _column(self)
-        column.addWidget(self.edge)
-        column.addWidget(row(self.smooth, self.grow, self.shrink))
-        column.addWidget(self.piece)
-        column.addWidget(row(self.fill, self.drop))
+        edges, pieces = row(self.smooth, self.grow, self.shrink), row(self.fill, self.drop)
+        column(self, self.edge, edges, self.piece, pieces)
 
     def refresh(self) -> None:
         tools = self.session.tools
-        if not self.edge.is_moving:
-            self.edge.show_value(tools.edge_um)
-        if not self.piece.is_moving:
-            self.piece.show_value(tools.piece_um2)
+        self.edge.follow(tools.edge_um)
+        self.piece.follow(tools.piece_um2)
         why_not = reasons.correct(self.session)
         if tools.fine.is_open:
             why_not = "Apply or discard the fine window first."
         for control in (self.smooth, self.grow, self.shrink, self.fill, self.drop):
             allow(control, why_not)
-
-    @staticmethod
-    def _tip(words: str, key: str) -> str:
-        return f"{words}, in view or not; one step to undo ({key_for(key)})"
-
-
-def _column(widget: QWidget) -> QVBoxLayout:
-    column = QVBoxLayout(widget)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(6)
-    return column

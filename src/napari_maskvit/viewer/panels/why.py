@@ -11,7 +11,8 @@ from napari_maskvit.viewer.answers import moved
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
-from napari_maskvit.viewer.parts.controls import Choice, allow, button, row, show_progress
+from napari_maskvit.viewer.parts.columns import row
+from napari_maskvit.viewer.parts.controls import Choice, allow, button, show_progress
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
 from napari_maskvit.viewer.wording import area, sentence
 
@@ -70,8 +71,7 @@ class WhyPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        self.links.connect(session.attention.why.changed, self.refresh)
-        self.links.connect(session.busy_changed, self.refresh)
+        self.hear(session.attention.why.changed, session.busy_changed)
 
     def refresh(self) -> None:
         """Show what is known, or how far it is."""

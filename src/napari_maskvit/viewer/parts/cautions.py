@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_maskvit.viewer.parts.columns import column
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import Warnings, show
 
@@ -25,11 +26,7 @@ class Cautions(QWidget):
         self.toggle.toggled.connect(self._apply)
         self.toggle.clicked.connect(self._touch)
         self.list = Warnings()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.toggle)
-        column.addWidget(self.list)
+        column(self, self.toggle, self.list, spacing=2)
         self._answer: object = None
         self._touched = False
         self._read: set[str] = set()

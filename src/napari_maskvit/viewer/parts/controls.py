@@ -23,10 +23,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_maskvit.viewer.parts.columns import LABEL_WIDTH
 from napari_maskvit.viewer.parts.style import set_role
 
 _STEPS = 1000
-_LABEL_WIDTH = 104
 _NEARLY_LOG = 3  # a logarithmic slider that begins at 0 is a cubic one
 
 
@@ -82,24 +82,6 @@ def show_progress(bar: QProgressBar, done: int, total: int) -> None:
     bar.setRange(0, total)
     bar.setValue(done)
     bar.setUpdatesEnabled(True)
-
-
-def row(*widgets: QWidget, label: str | None = None) -> QWidget:
-    """Put widgets beside each other, in the column of the other controls if there is a label."""
-    holder = QWidget()
-    layout = QHBoxLayout(holder)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
-    if label is not None:
-        caption = QLabel(label)
-        caption.setFixedWidth(_LABEL_WIDTH)
-        caption.setBuddy(widgets[0])
-        layout.addWidget(caption)
-        for widget in widgets:
-            widget.setAccessibleName(label)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return holder
 
 
 class Choice(QComboBox):
@@ -202,7 +184,7 @@ class Number(QWidget):
         super().__init__()
         self._limits, self._logarithmic = limits, logarithmic
         caption = QLabel(label)
-        caption.setFixedWidth(_LABEL_WIDTH)
+        caption.setFixedWidth(LABEL_WIDTH)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 10)
@@ -236,6 +218,11 @@ class Number(QWidget):
         self.box.valueChanged.connect(self._typed)
         self.show_value(limits[0])
 
+    @classmethod
+    def whole(cls, label: str, limits: tuple[float, float], unit: str, tooltip: str) -> Number:
+        """A whole number on a logarithmic slider, as sizes are."""
+        return cls(label, limits, unit=unit, decimals=0, tooltip=tooltip, logarithmic=True)
+
     @property
     def value(self) -> float:
         """The number, in its unit."""
@@ -245,6 +232,11 @@ class Number(QWidget):
     def is_moving(self) -> bool:
         """Whether a person holds the slider right now."""
         return bool(self.slider.isSliderDown())
+
+    def follow(self, value: float) -> None:
+        """Show `value`, unless a person is just moving the slider."""
+        if not self.is_moving:
+            self.show_value(value)
 
     def show_value(self, value: float) -> None:
         """Show `value` without telling anybody."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_maskvit.viewer.parts.columns import column
 from napari_maskvit.viewer.parts.style import set_role
 
 
@@ -27,11 +28,7 @@ class Fold(QWidget):
         set_role(self.toggle, "fold")
         self.toggle.toggled.connect(self._apply)
         self.content = content
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        column.addWidget(self.toggle)
-        column.addWidget(content)
+        column(self, self.toggle, content)
         self._apply(False)
 
     def _apply(self, is_open: bool) -> None:

@@ -47,7 +47,7 @@ class Line(QWidget):
             self.update()
 
     def lines(self) -> list[str]:
-        """The text as there is room for it, a line each; one that is cut off ends in "…"."""
+        """The text as there is room for it; a line that is cut off ends in "…"."""
         metrics, room = self.fontMetrics(), self.width() - 1
         lines: list[str] = []
         words = self._text.split(" ")
@@ -57,8 +57,8 @@ class Line(QWidget):
                 count -= 1
             lines.append(" ".join(words[:count]))
             words = words[count:]
-        rest = " ".join(words)
-        return [*lines, metrics.elidedText(rest, Qt.TextElideMode.ElideRight, room)]
+        lines.append(" ".join(words))
+        return [metrics.elidedText(one, Qt.TextElideMode.ElideRight, room) for one in lines]
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """As high as its lines."""
