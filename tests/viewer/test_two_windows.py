@@ -32,17 +32,17 @@ def test_two_sessions_do_not_know_of_each_other(qtbot, tmp_path: Path, slide_pix
     qtbot.waitUntil(lambda: all(is_complete(one) for one in sessions), timeout=120_000)
     assert [session.slide.name for session in sessions] == ["one", "two"]
 
-    before = second.tissue_mm2
+    before = second.tissue.areas.tissue_mm2
     first.tissue.editor.layer.fill((0, 0), 1)
     qtbot.waitUntil(lambda: first.tissue.areas.added_mm2 > 0, timeout=10_000)
-    assert (second.tissue_mm2, second.corrections.added_mm2) == (before, 0)
+    assert (second.tissue.areas.tissue_mm2, second.tissue.areas.added_mm2) == (before, 0)
 
     first.close()
     assert (first.closed, second.closed) == (True, False)
     second.discard_corrections()
     second.find_tissue()
     qtbot.waitUntil(lambda: second.busy is None, timeout=60_000)
-    assert second.tissue_mm2 == before
+    assert second.tissue.areas.tissue_mm2 == before
     second.close()
     assert troubles == []
 
