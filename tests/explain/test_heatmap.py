@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain import LevelAttention
-from napari_maskvit.explain import normalise as normalise_module
 from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import factorised_heatmap, level_heatmap
 from napari_maskvit.explain.normalise import normalise
@@ -63,16 +62,6 @@ def test_rank_is_the_share_of_kept_values_strictly_smaller(seed: int, scope: str
         for k, value in enumerate(relative)
     ]
     np.testing.assert_allclose(normalise(attention, "mean", "rank", scope), expected, atol=1e-6)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), kinds=st.sampled_from([3, 50, 10**6]))
-def test_ranks_of_many_are_ranks(seed: int, kinds: int) -> None:
-    values = np.random.default_rng(seed).integers(0, kinds, 500) / 64.0
-    ranks = normalise_module.many_ranks(values)
-    expected = normalise_module.ranks(values, np.zeros(500, np.int64))
-    np.testing.assert_allclose(ranks, expected, atol=1e-7)
-    assert len(normalise_module.many_ranks(values[:1])) == 1
 
 
 def test_ties_share_their_rank() -> None:

@@ -53,6 +53,11 @@ class AttentionPart:
         return sum(array.nbytes for array in arrays) + 500
 
     @cached_property
+    def reach(self) -> tuple[int, int]:
+        """One past the last row and the last column."""
+        return int(self.rows.max(initial=-1)) + 1, int(self.columns.max(initial=-1)) + 1
+
+    @cached_property
     def mass(self) -> float:
         """Sum of all attention."""
         return float(self.values.sum(dtype=np.float64))
@@ -137,6 +142,17 @@ class LevelAttention:
         made._flat = None
         return made
 
+    def with_parts(self, parts: Sequence[AttentionPart]) -> LevelAttention:
+        """The same level with other positions."""
+        return LevelAttention.of_parts(
+            self.level,
+            parts,
+            heads=self.heads,
+            shape=self.shape,
+            step=self.step,
+            window=self.window,
+        )
+
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
@@ -160,6 +176,21 @@ class LevelAttention:
         """(K,) share of each position that is tissue."""
         return self._joined().coverage
 
+    @property
+    def cells(self) -> NDArray[np.int32]:
+        """(K,) row-major places in the level's lattice."""
+        joined = self._joined()
+        cells: NDArray[np.int32] = joined.rows * np.int32(self.shape[1]) + joined.columns
+        return cells
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(rows, columns) where the level has a position."""
+        kept = np.zeros(self.shape, bool)
+        for part in self.parts:
+            kept[part.rows, part.columns] = True
+        return kept
+
     def pooled(self, head: Head) -> NDArray[np.float32]:
         """(K,) the values of one head, or the "mean" or "max" over heads.
 
@@ -179,6 +210,18 @@ class LevelAttention:
             f"The {self.level} level has no head {head!r}: choose 'mean', 'max' or a number from 0 "
             f"to {self.heads - 1}."
         )
+
+    def relative(self, head: Head) -> NDArray[np.float64]:
+        """(K,) raw attention times the number of kept positions of its window: 1 is even.
+
+        Raises
+        ------
+        ExplainError
+            If there is no such head.
+        """
+        windows = self.windows()
+        values: NDArray[np.float64] = self.pooled(head).astype(np.float64)
+        return values * np.bincount(windows)[windows]
 
     def windows(self) -> NDArray[np.int64]:
         """(K,) number of the window that each position belongs to, from 0 without gaps."""

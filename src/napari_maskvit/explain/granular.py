@@ -16,7 +16,7 @@ import numpy as np
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.ground import Ground
 from napari_maskvit.explain.heatmap import Heatmap, colour_limits, factorised_heatmap
-from napari_maskvit.explain.normalise import normalise
+from napari_maskvit.explain.normalise import normalised
 from napari_maskvit.explain.planner import make_plan
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Granular:
         total = np.zeros(self.shape, np.float32)
         count = np.zeros(self.shape, np.uint8)
         for shift, attention in self.copies:
-            picture = attention.raster(normalise(attention, head, normalisation, scope), np.nan)
+            picture = normalised(attention, head, normalisation, scope)
             values = picture[self._covering(shift, attention)]
             seen = np.isfinite(values)
             np.add(total, values, out=total, where=seen)
@@ -116,7 +116,7 @@ class Granular:
         ground = self.ground
         step = self.step if ground is None else ground.step
         return GranularHeatmap(
-            array=mean if ground is None else ground.picture(ground.sample(mean, self.step)),
+            array=mean if ground is None else ground.cut(ground.spread(mean, self.step)),
             step=step,
             spacing=step * self.lattice.slide_spacing,
             level=self.level,

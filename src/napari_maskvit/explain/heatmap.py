@@ -11,7 +11,7 @@ import numpy as np
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.attention import usable_head
 from napari_maskvit.explain.ground import Ground
-from napari_maskvit.explain.normalise import check, normalise
+from napari_maskvit.explain.normalise import check, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,12 +149,13 @@ def level_heatmap(
     ground
         What the picture lies on; None: the level's own lattice.
     """
-    values = normalise(attention, head, normalisation, scope)
+    picture = normalised(attention, head, normalisation, scope)
+    limits = colour_limits(picture, normalisation)
     ground = ground or Ground(attention)
     if attention is ground.finest:
-        array = ground.picture(values)
+        array = ground.cut(picture)
     else:
-        array = ground.lay(attention.raster(values, np.nan), attention.step)
+        array = ground.lay(picture, attention.step)
     return Heatmap(
         array=array,
         step=ground.step,
@@ -163,7 +164,7 @@ def level_heatmap(
         head=head,
         normalisation=normalisation,
         scope=scope,
-        limits=colour_limits(values, normalisation),
+        limits=limits,
     )
 
 
@@ -204,35 +205,33 @@ def factorised_heatmap(
         )
     ground = Ground.of(levels, slide_shape)
     weights = _weights(levels, frozen, gamma)
-    # Only the finest level's kept positions are looked up in the coarser pictures.
-    kept = len(ground.finest)
-    combined = np.zeros(kept) if combine == "average" else np.ones(kept)
+    total = sum(weights.values())
+    whole = np.full(ground.finest.shape, 0 if combine == "average" else 1, np.float32)
     for name, attention in levels.items():
         if finer and name in finer:
             picture, step = finer[name].array, finer[name].step
         else:
             usable = usable_head(head, attention.heads)
-            values = normalise(attention, usable, normalisation, scope)
-            picture, step = attention.raster(values, np.nan), attention.step
-        values = ground.sample(picture, step).astype(np.float64)
+            picture, step = normalised(attention, usable, normalisation, scope), attention.step
+        if (picture.shape, step) != (ground.finest.shape, ground.step):
+            picture = ground.spread(picture, step)
         if combine == "average":
-            combined += weights[name] * values
+            whole += picture * np.float32(weights[name] / total)
         else:
-            combined *= values ** weights[name]
-    if combine == "average":
-        combined /= sum(weights.values())
+            whole *= picture ** np.float32(weights[name])
     if normalisation != "relative":
-        combined = np.clip(combined, 0, 1)
-    values32 = combined.astype(np.float32)
+        np.clip(whole, 0, 1, out=whole)
+    whole[~ground.kept] = np.nan
+    limits = colour_limits(whole, normalisation)
     return Heatmap(
-        array=ground.picture(values32),
+        array=ground.cut(whole),
         step=ground.step,
         spacing=ground.step * slide_spacing,
         level=FACTORISED,
         head=head,
         normalisation=normalisation,
         scope=scope,
-        limits=colour_limits(values32, normalisation),
+        limits=limits,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.ranking import rank_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 NORMALISATIONS = ("rank", "min-max", "relative")
 SCOPES = ("slide", "window")
-
-MANY = 1 << 17
-"""Positions from which on ranks are taken by `many_ranks`."""
 
 
 def normalise(
@@ -52,21 +50,32 @@ def normalise(
     """
     check("normalisation", normalisation, NORMALISATIONS)
     check("scope", scope, SCOPES)
-    raw = attention.pooled(head).astype(np.float64)
-    if not len(raw):
-        return raw.astype(np.float32)
+    if normalisation == "rank" and scope == "slide":
+        return rank_picture(attention, head)[attention.rows, attention.columns]
+    relative = attention.relative(head)
+    if not len(relative):
+        return relative.astype(np.float32)
     windows = attention.windows()
-    relative = raw * np.bincount(windows)[windows]
     if normalisation == "relative":
         if scope == "window":
             means = np.bincount(windows, relative) / np.bincount(windows)
             relative = relative / np.maximum(means[windows], np.finfo(float).tiny)
         return relative.astype(np.float32)
-    if normalisation == "rank" and scope == "slide" and len(raw) >= MANY:
-        return many_ranks(relative)
     groups = windows if scope == "window" else np.zeros_like(windows)
     rule = ranks if normalisation == "rank" else min_max
     return rule(relative, groups).astype(np.float32)
+
+
+def normalised(
+    attention: LevelAttention,
+    head: Head = "mean",
+    normalisation: str = "rank",
+    scope: str = "slide",
+) -> NDArray[np.float32]:
+    """The same as a picture: (rows, columns) of the level's lattice, NaN on background."""
+    if normalisation == "rank" and scope == "slide":
+        return rank_picture(attention, head)
+    return attention.raster(normalise(attention, head, normalisation, scope), np.nan)
 
 
 def ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -80,26 +89,6 @@ def ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.
     first_of_value = np.maximum.accumulate(np.where(new_value, position, 0))
     shares = np.empty(len(values))
     shares[order] = (first_of_value - first_of_group) / np.bincount(groups)[sorted_groups]
-    return shares
-
-
-def many_ranks(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The same in one group, ten times as fast: values that float32 cannot tell apart are equal.
-
-    Bits of numbers that are not negative sort as the numbers do. Packed with its place into one
-    integer, each value is sorted without following an index.
-    """
-    bits = values.astype(np.float32).view(np.uint32).astype(np.uint64)
-    bits <<= np.uint64(32)
-    bits |= np.arange(len(values), dtype=np.uint64)
-    bits.sort()
-    order = (bits & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    bits >>= np.uint64(32)
-    first = np.arange(len(values), dtype=np.int64)
-    first[1:][bits[1:] == bits[:-1]] = 0
-    np.maximum.accumulate(first, out=first)
-    shares = np.empty(len(values), np.float32)
-    shares[order] = first / len(values)
     return shares
 
 
