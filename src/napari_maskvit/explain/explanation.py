@@ -13,6 +13,7 @@ from napari_maskvit.explain.heatmap import (
     FACTORISED,
     Heatmap,
     factorised_heatmap,
+    heatmap_levels,
     level_heatmap,
 )
 
@@ -88,8 +89,7 @@ class Explanation:
     @property
     def heatmap_levels(self) -> tuple[str, ...]:
         """Levels that `heatmap` can show, "factorised" last where there is more than one."""
-        names = tuple(self.levels)
-        return (*names, FACTORISED) if len(names) > 1 else names
+        return heatmap_levels(tuple(self.levels))
 
     def usable_head(self, level: str, head: Head) -> Head:
         """The head asked for, or "mean" where the level ("factorised": every level) lacks it."""

@@ -128,6 +128,11 @@ class Heatmap:
         return path
 
 
+def heatmap_levels(levels: tuple[str, ...]) -> tuple[str, ...]:
+    """What can be shown of a model's levels: "factorised", too, where there is more than one."""
+    return (*levels, FACTORISED) if len(levels) > 1 else levels
+
+
 def level_heatmap(
     attention: LevelAttention,
     slide_spacing: float,

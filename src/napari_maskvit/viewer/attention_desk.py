@@ -8,7 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import ExplainError
+from napari_maskvit.explain.heatmap import heatmap_levels
+from napari_maskvit.explain.lattice import Lattice
 from napari_maskvit.viewer import notices
+from napari_maskvit.viewer.ahead import Ahead
 from napari_maskvit.viewer.beside import PlainBeside
 from napari_maskvit.viewer.changes import ChangesDesk
 from napari_maskvit.viewer.check import MaskCheck
@@ -46,6 +49,7 @@ class AttentionDesk:
         self.explanation: Explanation | None = None
         self.covers = Covers(self)
         self.layers = HeatmapLayers(session.viewer)
+        self.ahead = Ahead(self)
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
         self.check = MaskCheck(self)
@@ -164,6 +168,7 @@ class AttentionDesk:
     def drop(self) -> None:
         """Forget explanations and layers, as when another slide comes."""
         self.cancel()
+        self.ahead.stop()
         self.beside.end(self.paint)
         self.live.drop()
         self.layers.clear()
@@ -225,6 +230,9 @@ class AttentionDesk:
 
     def run_for(self, request: Request, words: str) -> None:
         """Run the model for a request, in place of the run that goes on."""
+        model = self.session.models.model
+        assert model is not None
+        lattice = Lattice.of(self.session.slides.need(), model.config)
         self.live.started(request.update)
         self.start(
             "run",
@@ -234,6 +242,8 @@ class AttentionDesk:
             self._step,
             lambda step: self._done(step, request),
         )
+        if not request.update:
+            self.ahead.start(heatmap_levels(model.levels), lattice)
 
     def go_on(self) -> None:
         """A model is there: run it, if that was asked for."""
@@ -262,6 +272,7 @@ class AttentionDesk:
         self.explanation = step.explanation
         assert step.explanation is not None
         self.layers.explain(step.explanation, self.drawn, self.usable(step))
+        self.ahead.go_on()
         self.beside.share_limits()
         self.beside.arrange()
         self.session.explanation_changed.emit()

@@ -123,12 +123,44 @@ class HeatmapLayers:
         self._explanation, self._display = explanation, display
         self.pictures = dict(ready or {})
         levels = explanation.heatmap_levels
-        remove(self.viewer, [layer for name, layer in self.layers.items() if name not in levels])
-        for level in levels:
-            layer = self.layers.get(level)
-            if layer is None or layer not in self.viewer.layers:
-                self.layers[level] = self._make(level, explanation)
+        for name in [name for name in self.layers if name not in levels]:
+            # A run that goes on may come to show what it has no layer for yet.
+            if explanation.complete or _is_filled(self.layers[name]):
+                remove(self.viewer, [self.layers.pop(name)])
+        # napari takes a tenth of a second for each: while a run goes on, `Ahead` makes the others.
+        for level in levels if explanation.complete else ():
+            self._have(level)
         self._paint()
+
+    def make(self, level: str, shape: tuple[int, int], step: float, spacing: float) -> None:
+        """Have the layer of a level, hidden, unless it is there.
+
+        Parameters
+        ----------
+        level
+            A level, or "factorised".
+        shape, step
+            Of the finest lattice: rows and columns, side of a cell in level-0 pixels.
+        spacing
+            µm of a level-0 pixel.
+        """
+        from napari.layers import Image
+
+        if self.layers.get(level) in self.viewer.layers:
+            return
+        layer = Image(
+            np.full(shape, np.nan, np.float32),
+            name=self._name(level),
+            metadata={TAG: {"kind": "attention", "level": level}},
+            contrast_limits=(0.0, 1.0),
+            interpolation2d="nearest",
+            visible=False,
+            **geometry(step, spacing),
+        )
+        insert_quietly(self.viewer, self._place(level), layer)
+        layer.events.visible.connect(self._on_eye)
+        _title(layer, self.titled)
+        self.layers[level] = layer
 
     def preview(self, pictures: dict[str, Heatmap]) -> None:
         """Show pictures of an unfinished update in place of those on display."""
@@ -169,6 +201,14 @@ class HeatmapLayers:
         if layer is not None:
             _set_limits(layer, limits)
 
+    def _have(self, level: str) -> None:
+        """Make the layer of a level, unless it is there or there is nothing to show in it."""
+        explanation = self._explanation
+        if explanation is not None and level in explanation.heatmap_levels:
+            # Every level is shown on the finest one's lattice, so that glass looks like glass.
+            finest = min(explanation.levels.values(), key=lambda one: one.step)
+            self.make(level, finest.shape, finest.step, explanation.slide_spacing)
+
     @property
     def in_order(self) -> list[Any]:
         """The layers, lowest first."""
@@ -177,28 +217,9 @@ class HeatmapLayers:
     @property
     def current_level(self) -> str | None:
         """The level on display; the first one there is where the chosen one is missing."""
-        if self._display.level in self.layers:
-            return self._display.level
-        return next(iter(self.layers), None)
-
-    def _make(self, level: str, explanation: Explanation) -> Any:
-        from napari.layers import Image
-
-        # Every level is shown on the finest one's lattice, so that glass looks like glass.
-        finest = min(explanation.levels.values(), key=lambda one: one.step)
-        layer = Image(
-            np.full(finest.shape, np.nan, np.float32),
-            name=self._name(level),
-            metadata={TAG: {"kind": "attention", "level": level}},
-            contrast_limits=(0.0, 1.0),
-            interpolation2d="nearest",
-            visible=False,
-            **geometry(finest.step, explanation.slide_spacing),
-        )
-        insert_quietly(self.viewer, self._place(level), layer)
-        layer.events.visible.connect(self._on_eye)
-        _title(layer, self.titled)
-        return layer
+        explained = self._explanation.heatmap_levels if self._explanation else ()
+        there = [level for level in explained if level in self.layers]
+        return self._display.level if self._display.level in there else next(iter(there), None)
 
     def _name(self, level: str) -> str:
         """What a layer is called; beside plain attention, that it is the masked one."""
@@ -219,6 +240,7 @@ class HeatmapLayers:
     def _paint(self) -> None:
         self._applying = True
         try:
+            self._have(self._display.level)
             chosen = self.current_level
             for level, layer in self.layers.items():
                 visible = self._display.visible and level == chosen
@@ -265,6 +287,10 @@ def heatmap_for(explanation: Explanation, level: str, display: Display) -> Heatm
         gamma=display.gamma,
         combine=display.combine,
     )
+
+
+def _is_filled(layer: Any) -> bool:
+    return "shown" in layer.metadata[TAG]
 
 
 def _set(layer: Any, **values: Any) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_maskvit.viewer.ahead import TURN_MS
 from napari_maskvit.viewer.runs import Request, Step
 from napari_maskvit.viewer.stale import Stale
 
@@ -38,10 +39,11 @@ class LiveUpdate:
         self.desk, self.session = desk, desk.session
         self.on = True
         self.stale = Stale(desk.session.viewer)
-        self._quick, self._soon = QTimer(), QTimer()
+        self._quick, self._soon, self._idle = QTimer(), QTimer(), QTimer()
         for timer, wait, then in (
             (self._quick, QUICK_MS, self._tell),
             (self._soon, VEIL_MS, self.show),
+            (self._idle, TURN_MS, self._prepare),
         ):
             timer.setSingleShot(True)
             timer.setInterval(wait)
@@ -103,7 +105,15 @@ class LiveUpdate:
                 self.show()
 
     def prepare(self) -> None:
-        """Have the veil at hand: adding a layer is slow, and the first stroke should not wait."""
+        """Have the veil at hand, once the window has drawn what came.
+
+        Adding a layer is slow, and the first stroke should not wait for it.
+        """
+        self._idle.start()
+
+    def _prepare(self) -> None:
+        if self.session.closed:
+            return
         if self.desk.explanation is not None and "patch" in self.desk.explanation.levels:
             self.stale.lay_out(self.desk.explanation)
             self.stale.prepare()
@@ -123,6 +133,7 @@ class LiveUpdate:
     def drop(self) -> None:
         """Forget everything."""
         self._stop()
+        self._idle.stop()
         self.stale.drop()
         self._mark()
 

@@ -49,8 +49,12 @@ class ModelDesk:
         """Load a model in a worker, as `Session.use_model` takes it."""
 
         def work() -> Model:
+            from cmap import Colormap
+
             from napari_maskvit.model import load_model
 
+            # Reads its catalogue, once; else the first attention would wait for that.
+            Colormap(self.session.display.colormap)
             return load_model(name)
 
         self.session.jobs.start(
