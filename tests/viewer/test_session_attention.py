@@ -25,7 +25,8 @@ def names(viewer):
     return [layer.name for layer in viewer.layers]
 
 
-def test_a_run_shows_every_level_over_the_slide(ran, viewer):
+def test_a_run_shows_every_level_over_the_slide(ran, viewer, qtbot):
+    qtbot.waitUntil(lambda: "out of date" in names(viewer))  # the veil, at hand for a stroke
     assert not ran.messages
     assert ran.explanation.complete
     assert ran.levels == ("patch", "region", "slide", "factorised")
@@ -42,6 +43,37 @@ def test_a_run_shows_every_level_over_the_slide(ran, viewer):
     assert [layer.visible for layer in viewer.layers[2:6]] == [True, False, False, False]
     assert ran.explanation.prediction.label in ("benign", "low", "high")
     assert viewer.layers.selection.active is ran.tissue.layer
+
+
+def test_layers_come_in_turns_the_one_that_is_looked_at_first(ready, viewer, qtbot, monkeypatch):
+    slow_down(ready, monkeypatch, 0.2)
+    ready.show(level="region")
+    ready.run()
+    attention = [name for name in names(viewer) if name.startswith("attention")]
+    assert attention == ["attention: region"]
+    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=60_000)
+    assert not ready.explanation.complete
+    qtbot.waitUntil(lambda: len(ready.attention.layers.in_order) == 4, timeout=60_000)
+    qtbot.waitUntil(lambda: not ready.running, timeout=60_000)
+    attention = [layer for layer in viewer.layers if layer.name.startswith("attention")]
+    assert attention == ready.attention.layers.in_order
+    assert [layer.visible for layer in attention] == [False, True, False, False]
+    np.testing.assert_array_equal(
+        shown(ready, "region").data, ready.explanation.heatmap("region").array
+    )
+
+
+def test_no_empty_layer_is_left_of_a_run_that_came_to_nothing(ready, viewer, qtbot, monkeypatch):
+    slow_down(ready, monkeypatch, 0.5)
+    ready.run()
+    assert shown(ready) in viewer.layers
+    ready.cancel()
+    assert ready.explanation is None
+    assert not [name for name in names(viewer) if name.startswith("attention")]
+    ready.run()
+    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=60_000)
+    assert np.isfinite(shown(ready).data).any()
+    ready.cancel()
 
 
 def test_what_is_shown_is_the_heatmap_in_its_place(ran):
