@@ -15,7 +15,8 @@ import tifffile
 from maskvit_training import store
 from maskvit_training.cohort import read_cohort
 from maskvit_training.errors import FeatureError, TrainingError
-from maskvit_training.extraction import extract, found_again, read_index, write_index
+from maskvit_training.extraction import extract, found_again
+from maskvit_training.feature_index import read_index, write_index
 from maskvit_training.masks import read_label_mask
 from maskvit_training.network import load_encoder
 from maskvit_training.recipe import load_recipe

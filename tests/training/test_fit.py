@@ -13,10 +13,11 @@ import pytest
 import torch
 import zarr
 from maskvit_training.cohort import read_cohort
-from maskvit_training.data import EpochSampler, Unit, cut_time, make_units, read_sample, target_of
+from maskvit_training.data import Unit, cut_time, make_units, read_sample, target_of
 from maskvit_training.errors import FeatureError, TrainingError
 from maskvit_training.extraction import extract
 from maskvit_training.fit import BEST, fit_fold, predict
+from maskvit_training.loading import EpochSampler
 from maskvit_training.module import HierarchyModule
 from maskvit_training.network import Hierarchy, drop_patches, load_encoder, make_config, unpack
 from maskvit_training.recipe import load_recipe

@@ -136,6 +136,8 @@ def test_the_bundle_opens_in_the_viewer(journey: Path, viewer: Any, qtbot: Any):
             "holds the training of another",
         ),
         (("fit", "recipe.yaml", "--set", "output=elsewhere"), "no features yet"),
+        (("fit", "recipe.yaml", "--set", "masking.levels=[]"), "under another masking"),
+        (("fit", "recipe.yaml", "--set", "encoder.region_px=64"), "made by another encoder"),
         (("evaluate", "recipe.yaml", "--set", "output=elsewhere"), "No fold in"),
         (("export", "recipe.yaml", "b", "--set", "output=elsewhere"), "no checkpoint"),
         (("check", "gone.yaml"), "cannot be read"),

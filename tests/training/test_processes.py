@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.process
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,14 +18,20 @@ from maskvit_training.cli import main
 
 COMMAND = Path(sys.executable).parent / "maskvit-train"
 PRELOADED = [
+    "jinja2",
     "lightning.pytorch.loggers",
+    "maskvit_training.bundle",
     "maskvit_training.cli",
     "maskvit_training.extract_cohort",
     "maskvit_training.fit",
+    "maskvit_training.report",
+    "matplotlib.figure",
     "napari_maskvit.explain.features",
     "napari_maskvit.model.registry",
     "napari_maskvit.tissue",
     "pandas",
+    "scipy.stats",
+    "sklearn.metrics",
     "sklearn.model_selection",
     "tensorboard.summary.writer.event_file_writer",
     "torch.utils.tensorboard",
@@ -77,6 +84,20 @@ def features(start, colour_cohort: Path, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("features")
     finish(start(command(colour_cohort, output, "features")))
     return output
+
+
+def kill_until_done(start, words: list[str], lots: random.Random) -> int:
+    """How often a command was killed before it ended."""
+    for attempt in range(20):
+        process = start(words)
+        process.join(lots.uniform(0.3, 1.5) * (1 + attempt / 4))
+        if process.exitcode is not None:
+            assert process.exitcode == 0
+            return attempt
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    finish(start(words))
+    return 20
 
 
 def history(output: Path) -> pd.DataFrame:
@@ -171,26 +192,23 @@ def test_so_they_have_where_all_is_trained_from_pixels(
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(
     start, colour_cohort: Path, features: Path, alone: Path, tmp_path: Path
 ):
-    """Features and training killed again and again, at random, until they have ended."""
+    """Each command killed again and again, at random, until it has ended."""
     output, lots = tmp_path / "run", random.Random(3)
-    kills = []
-    for words in (
-        command(colour_cohort, output, "features"),
-        fit(colour_cohort, output, optimiser__accumulate=2),
-    ):
-        kills.append(0)
-        for attempt in range(20):
-            process = start(words)
-            process.join(lots.uniform(0.3, 1.5) * (1 + attempt / 4))
-            if process.exitcode is not None:
-                assert process.exitcode == 0
-                break
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-            kills[-1] += 1
-        else:
-            finish(start(words))
+    evaluate = command(colour_cohort, output, "evaluate", evaluation__scorecard=1)
+    kills = [
+        kill_until_done(start, words, lots)
+        for words in (
+            command(colour_cohort, output, "features"),
+            fit(colour_cohort, output, optimiser__accumulate=2),
+            evaluate,
+        )
+    ]
     assert min(kills) >= 1, kills
+    report = (output / "report/report.json").read_text()
+    for name in ("report", "scorecard"):
+        shutil.rmtree(output / name)
+    finish(start(evaluate))
+    assert (output / "report/report.json").read_text() == report
     names = {path.name for path in (output / "features").rglob("*.zarr")}
     assert names == {path.name for path in (features / "features").rglob("*.zarr")}
     assert (output / "features.csv").read_text() == (features / "features.csv").read_text()

@@ -80,6 +80,15 @@ def test_the_digest_knows_what_training_depends_on(tree: dict, tmp_path: Path):
     assert recipe.digest() != make_recipe(tree | {"seed": 1}, tmp_path).digest()
 
 
+def test_a_run_goes_on_where_it_was_moved_to(tree: dict, tmp_path: Path):
+    digests = set()
+    for name in ("here", "there"):
+        (tmp_path / name / "encoder").mkdir(parents=True)
+        moved = tree | {"encoder": {"model": "encoder"}}
+        digests.add(make_recipe(moved, tmp_path / name).digest())
+    assert len(digests) == 1
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_are_valid(path: Path):
     assert load_recipe(path).name

@@ -13,17 +13,12 @@ import torch
 from maskvit_training.augment import augmented
 from maskvit_training.bundle import export, trained_model
 from maskvit_training.cohort import read_cohort
-from maskvit_training.data import EpochSampler, UnitDataset, make_units, read_sample
+from maskvit_training.data import make_units, read_sample
 from maskvit_training.errors import TrainingError
-from maskvit_training.extraction import (
-    INDEX,
-    extract,
-    open_case,
-    read_index,
-    read_variants,
-    write_index,
-)
+from maskvit_training.extraction import extract, open_case
+from maskvit_training.feature_index import INDEX, read_index, read_variants, write_index
 from maskvit_training.fit import BEST, fit_fold, load_module
+from maskvit_training.loading import EpochSampler, UnitDataset
 from maskvit_training.masks import make_mask
 from maskvit_training.network import load_encoder
 from maskvit_training.patch_training import embed_dense, embed_packed

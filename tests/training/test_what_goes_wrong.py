@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zarr
-from maskvit_training.cli import app
-from maskvit_training.extraction import INDEX, read_index
+from maskvit_training.cli import app, main
+from maskvit_training.feature_index import INDEX, read_index
 from maskvit_training.recipe import load_recipe
 from maskvit_training.store import store_path
 from typer.testing import CliRunner
@@ -25,6 +26,8 @@ from napari_maskvit.tissue import TissueMask
 
 EPOCHS = ("--set", "optimiser.epochs=1")
 DONE_BY_OTHERS = 17
+MOST_OF_THREE = 2.5
+"""States: room for the best and the last, and not for a new one beside them."""
 
 
 def run(folder: Path, word: str, *words: str) -> str:
@@ -170,6 +173,48 @@ def test_a_full_disk(colour_cohort: Path, tmp_path: Path, request):
     assert not list(disk.rglob("*.partial"))
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     assert "0 failed" in run(folder, "features")
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk cannot be mounted here")
+def test_a_full_disk_while_training(extracted: Path, tmp_path: Path, request, monkeypatch, capsys):
+    """A later state does not fit: the last that did stays, and training goes on from it."""
+
+    def end(output: Path) -> object:
+        changes = [f"output={output}", "model={region_depth: 1, slide_depth: 1}"]
+        options = [part for one in (*changes, "optimiser.epochs=3") for part in ("--set", one)]
+        words = ["maskvit-train", "fit", str(extracted / "recipe.yaml"), "--fold", "0", *options]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    whole, disk = tmp_path / "whole", tmp_path / "disk"
+    for folder in (whole, disk):
+        folder.mkdir()
+    room = f"size={int(MOST_OF_THREE * state_size(extracted, whole, end))}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", room, "tmpfs", str(disk)], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", str(disk)], check=True))
+    link_features(extracted, disk)
+    assert end(disk) == 1
+    assert "Stopped. The disk is full." in capsys.readouterr().err
+    assert not list(disk.rglob("*.partial"))
+    assert torch.load(disk / "fold-0/last.ckpt", weights_only=False)["epoch"] == 0
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    assert end(disk) == 0
+    one, other = (pd.read_csv(output / "fold-0/history.csv") for output in (whole, disk))
+    pd.testing.assert_frame_equal(one, other, rtol=1e-3)
+
+
+def link_features(extracted: Path, output: Path) -> None:
+    for name in ("features", "features.csv"):
+        (output / name).symlink_to(extracted / "run" / name)
+
+
+def state_size(extracted: Path, output: Path, end: Callable[[Path], object]) -> int:
+    """Bytes of the state that a training writes after each epoch, beside the best one."""
+    link_features(extracted, output)
+    assert end(output) == 0
+    return (output / "fold-0/last.ckpt").stat().st_size
 
 
 def test_a_wrong_command_ends_with_one_sentence(tmp_path: Path):

@@ -18,7 +18,7 @@ NAMED_PROBLEMS = 200
 """Broken rows spelled out in one message."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """One slide of a cohort.
 
@@ -225,7 +225,11 @@ def _read_table(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         # Text as it stands: a patient called 007 is not 7.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (OSError, ValueError, UnicodeError) as error:
+    except OSError as error:
+        raise CohortError(
+            f"The cohort table {path} cannot be read: {error.strerror or error}. Check data.cohort."
+        ) from error
+    except (ValueError, UnicodeError) as error:
         raise CohortError(f"The cohort table {path} cannot be read: {error}") from error
 
 

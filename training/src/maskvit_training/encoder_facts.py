@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from maskvit_training.store import content_key
+from maskvit_training.writing import write_text
 
 if TYPE_CHECKING:
     from maskvit_training.network import Encoder
@@ -79,15 +79,9 @@ def note_facts(recipe: Recipe, facts: EncoderFacts) -> None:
     path = _noted_at(recipe)
     if path is None or recall_facts(recipe) == facts:
         return
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     # Without the note the next run takes longer, no more: a full disk is said when slides are.
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(json.dumps(asdict(facts)), "utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(path, json.dumps(asdict(facts)))
 
 
 def _noted_at(recipe: Recipe) -> Path | None:

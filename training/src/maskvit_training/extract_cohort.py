@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from maskvit_training.extraction import INDEX, Extracted, extract, found_again, write_index
+from maskvit_training.encoder_facts import EncoderFacts, recall_facts
+from maskvit_training.extraction import Extracted, extract, found_again, shared_key
+from maskvit_training.feature_index import INDEX, write_index
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,10 +30,12 @@ def extract_cohort(
     load
         Loads the encoder; called only where something is missing.
     """
-    results = found_again(recipe, cases)
-    if results is None:
-        results = _extract(recipe, cases, load(), console)
-    write_index(recipe.output / INDEX, results)
+    facts, results = recall_facts(recipe), found_again(recipe, cases)
+    if facts is None or results is None:
+        encoder = load()
+        facts = EncoderFacts.of(recipe, encoder)
+        results = _extract(recipe, cases, encoder, console)
+    write_index(recipe.output / INDEX, results, shared_key(recipe, facts))
     fresh = [result for result in results if result.fresh]
     failed = sum(result.problem is not None for result in results)
     console.print(

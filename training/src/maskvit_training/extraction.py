@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
     from napari_maskvit.tissue import TissueMask
 
-INDEX = "features.csv"
 VARIANT_CACHE_BYTES = 256 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """What became of one case.
 
@@ -132,36 +130,57 @@ def feature_facts(
     variant
         Number of the other outline; None for the mask itself.
     """
-    facts: dict[str, Any] = {
+    facts = _shared_facts(recipe, encoder) | {
         "slide": slide.identity,
         "spacing": slide.spacing,
         "mask": mask_key(case, recipe.data.mask_kind),
+    }
+    if variant is not None and recipe.augment is not None:
+        outline = recipe.augment.model_dump(exclude={"copies"})
+        facts["outline"] = [variant, recipe.seed, *outline.values()]
+    if recipe.model.train != "end":
+        facts["precision"] = encoder.precision
+    return facts
+
+
+def shared_key(recipe: Recipe, encoder: EncoderFacts) -> str:
+    """Key of what the features of every slide depend on, whatever machine makes them."""
+    return content_key(_shared_facts(recipe, encoder))
+
+
+def _shared_facts(recipe: Recipe, encoder: EncoderFacts) -> dict[str, Any]:
+    facts: dict[str, Any] = {
         "model_spacing": encoder.spacing,
         "patch_px": encoder.patch_px,
         "region_px": encoder.region_px,
         "masking": sorted(recipe.masking.levels),
         "threshold": recipe.masking.threshold,
     }
-    if variant is not None and recipe.augment is not None:
-        outline = recipe.augment.model_dump(exclude={"copies"})
-        facts["outline"] = [variant, recipe.seed, *outline.values()]
     if recipe.model.train == "end":
         return facts | {"pixels": encoder.token_px}
-    return facts | {
-        "model": encoder.sha256,
-        "normalisation": [*encoder.normalisation],
-        "precision": encoder.precision,
-    }
+    return facts | {"model": encoder.sha256, "normalisation": [*encoder.normalisation]}
 
 
 def open_case(recipe: Recipe, case: Case) -> Slide:
-    """Open a case's slide, with the recipe's spacing where its file says none."""
+    """Open a case's slide, with the recipe's spacing where its file says none.
+
+    Raises
+    ------
+    MaskvitError
+        If it cannot be opened, or neither says how large its pixels are.
+    """
     from napari_maskvit.slide import open_slide
 
     slide = open_slide(case.slide)
-    if slide.spacing is None and recipe.data.spacing is not None:
-        return slide.with_spacing(recipe.data.spacing)
-    return slide
+    if slide.spacing is not None:
+        return slide
+    if recipe.data.spacing is None:
+        slide.close()
+        raise FeatureError(
+            f"{case.slide.name} does not say how large its pixels are: set data.spacing in the "
+            "recipe, in µm per pixel (0.25 for most 40x scans, 0.5 for 20x)."
+        )
+    return slide.with_spacing(recipe.data.spacing)
 
 
 def _variants(recipe: Recipe) -> tuple[int | None, ...]:
@@ -240,42 +259,3 @@ def _write_one(
         )
     write_features(path, features, {"name": case.name, **facts})
     return seconds
-
-
-def write_index(path: Path, results: Sequence[Extracted]) -> None:
-    """Write which features belong to which case, and what went wrong with the others."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("slide", "features", "problem", "variants"))
-        for result in results:
-            others = " ".join(result.variants)
-            writer.writerow((result.case.name, result.key or "", result.problem or "", others))
-    partial.replace(path)
-
-
-def read_index(path: Path) -> dict[str, str]:
-    """Key of the features of each case that has them.
-
-    Raises
-    ------
-    FeatureError
-        If there is no index.
-    """
-    return {row["slide"]: row["features"] for row in _index_rows(path)}
-
-
-def read_variants(path: Path) -> dict[str, tuple[str, ...]]:
-    """Keys of the features under other outlines, of each case that has features."""
-    return {row["slide"]: tuple((row.get("variants") or "").split()) for row in _index_rows(path)}
-
-
-def _index_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if row["features"]]
-    except OSError as error:
-        raise FeatureError(
-            f"There are no features yet ({path}). Run maskvit-train features first."
-        ) from error

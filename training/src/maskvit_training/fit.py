@@ -15,21 +15,14 @@ import lightning
 import numpy as np
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from maskvit_training.data import (
-    Unit,
-    class_frequencies,
-    cut_time,
-    make_units,
-    plain_loader,
-    read_sample,
-    train_loader,
-)
+from maskvit_training.data import Unit, class_frequencies, cut_time, make_units, read_sample
 from maskvit_training.errors import TrainingError
+from maskvit_training.loading import plain_loader, train_loader
 from maskvit_training.metrics import Predictions
 from maskvit_training.module import TUNING_LOSS, HierarchyModule
 from maskvit_training.network import Encoder, make_config
 from maskvit_training.predictions import grade_of, write_predictions
-from maskvit_training.recipe import FinetuneRecipe
+from maskvit_training.recipe import FinetuneRecipe, save_recipe
 from maskvit_training.running import (
     LAST,
     is_done,
@@ -40,6 +33,7 @@ from maskvit_training.running import (
     where_stopped,
 )
 from maskvit_training.splits import FINAL
+from maskvit_training.writing import written_whole
 from napari_maskvit.model.prediction import decode
 
 if TYPE_CHECKING:
@@ -50,6 +44,8 @@ STATISTICS_UNITS = 128
 """Training units from which centre and spread of the features are taken."""
 
 BEST = "best.ckpt"
+RECIPE = "recipe.yaml"
+"""What it was trained by, changes on the command line and defaults among it."""
 
 
 def fold_folder(recipe: Recipe, number: int) -> Path:
@@ -85,7 +81,8 @@ def fit_fold(
     Returns
     -------
     Path
-        The fold's folder, with best.ckpt, predictions.csv, history.csv, logs and done.json.
+        The fold's folder, with best.ckpt, predictions.csv, history.csv, recipe.yaml, logs and
+        done.json.
 
     Raises
     ------
@@ -123,6 +120,7 @@ def fit_fold(
     if trainer.is_global_zero:
         if not best:
             shutil.copyfile(last, folder / BEST)
+        save_recipe(recipe, folder / RECIPE)
         _finish(folder, module, units["test"], fold.number, digest)
     return folder
 
@@ -244,7 +242,7 @@ def _finish(
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
     names = list(dict.fromkeys(name for row in history for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as place, place.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(history)

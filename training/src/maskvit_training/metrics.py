@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -116,11 +116,8 @@ def estimate(predictions: Predictions, recipe: EvaluationRecipe, seed: int) -> d
     """Every metric with its percentile bootstrap interval, patients drawn with replacement."""
     metrics = metrics_of(predictions.kind, predictions.classes)
     draws: dict[str, list[float]] = {name: [] for name in metrics}
-    rng = np.random.default_rng(seed)
-    groups = _groups(predictions.patients)
-    for _ in range(recipe.bootstraps):
-        chosen = rng.integers(len(groups), size=len(groups))
-        sample = predictions.take(np.concatenate([groups[one] for one in chosen]))
+    for rows in _drawn(_Groups.of(predictions.patients), recipe.bootstraps, seed):
+        sample = predictions.take(rows)
         for name, metric in metrics.items():
             draws[name].append(metric(sample))
     tail = (1 - recipe.confidence) / 2
@@ -141,18 +138,14 @@ def bootstrapped(
 
     A single patient can be drawn in one way only, which says nothing of how sure the mean is: nan.
     """
-    rng = np.random.default_rng(seed)
     known = np.isfinite(values)
     if not known.any():
         return Estimate(float("nan"), float("nan"), float("nan"))
     values, patients = values[known], tuple(np.array(patients)[known])
-    groups = _groups(patients)
-    if len(groups) < 2:
+    groups = _Groups.of(patients)
+    if len(groups.sizes) < 2:
         return Estimate(float(values.mean()), float("nan"), float("nan"))
-    draws = [
-        float(values[np.concatenate([groups[one] for one in chosen])].mean())
-        for chosen in rng.integers(len(groups), size=(bootstraps, len(groups)))
-    ]
+    draws = [float(values[rows].mean()) for rows in _drawn(groups, bootstraps, seed)]
     return Estimate(float(values.mean()), *_interval(draws, (1 - confidence) / 2))
 
 
@@ -235,9 +228,33 @@ def _calibration(p: Predictions) -> float:
     )
 
 
-def _groups(patients: tuple[str, ...]) -> list[NDArray[np.int64]]:
-    names = np.array(patients)
-    return [np.flatnonzero(names == one) for one in np.unique(names)]
+@dataclass(frozen=True)
+class _Groups:
+    """Rows that belong together: those of group g are order[first[g] : first[g] + sizes[g]]."""
+
+    order: NDArray[np.int64]
+    first: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> _Groups:
+        """Groups in the order of their names."""
+        owners, sizes = np.unique(np.array(names), return_inverse=True, return_counts=True)[1:]
+        return cls(np.argsort(owners, kind="stable"), np.cumsum(sizes) - sizes, sizes)
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of some groups, one group after the other."""
+        sizes = self.sizes[chosen]
+        starts = np.repeat(self.first[chosen] - (np.cumsum(sizes) - sizes), sizes)
+        return self.order[starts + np.arange(len(starts))]
+
+
+def _drawn(groups: _Groups, times: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of as many groups as there are, drawn with replacement, again and again."""
+    rng = np.random.default_rng(seed)
+    count = len(groups.sizes)
+    for _ in range(times):
+        yield groups.rows(rng.integers(count, size=count))
 
 
 def _interval(draws: list[float], tail: float) -> tuple[float, float]:

@@ -102,7 +102,7 @@ class HierarchyModule(lightning.LightningModule):
             raise TrainingError(
                 f"The loss of {sample.unit.name} in epoch {self.current_epoch} is "
                 f"{loss.item()}: training has gone astray. Lower optimiser.learning_rate, set "
-                "optimiser.clip, or look at that slide's features; the last good epoch is kept."
+                "optimiser.clip, or look at that slide's features; earlier epochs are kept."
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         return loss

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskvit_training.writing import written_whole
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -33,7 +35,7 @@ def draw_confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ..
         xlabel="predicted",
         ylabel="true",
     )
-    figure.savefig(path)
+    save(figure, path)
 
 
 def draw_reliability(path: Path, bins: NDArray[np.float64]) -> None:
@@ -44,7 +46,7 @@ def draw_reliability(path: Path, bins: NDArray[np.float64]) -> None:
     axes.plot(bins[:, 0], bins[:, 1], color=BLUE, linewidth=1)
     axes.scatter(bins[:, 0], bins[:, 1], s=10 + 150 * bins[:, 2] / bins[:, 2].sum(), color=BLUE)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability given", ylabel="share that was right")
-    figure.savefig(path)
+    save(figure, path)
 
 
 def draw_predictions(path: Path, predictions: Predictions) -> None:
@@ -58,7 +60,7 @@ def draw_predictions(path: Path, predictions: Predictions) -> None:
     axes.set(
         xticks=range(last + 1), xticklabels=predictions.classes, xlabel="true", ylabel="predicted"
     )
-    figure.savefig(path)
+    save(figure, path)
 
 
 def draw_survival(path: Path, predictions: Predictions) -> None:
@@ -71,7 +73,7 @@ def draw_survival(path: Path, predictions: Predictions) -> None:
         axes.step(times, survival, where="post", label=name, color=colour)
     axes.set(ylim=(0, 1.02), xlabel="time", ylabel="share without event")
     axes.legend(frameon=False)
-    figure.savefig(path)
+    save(figure, path)
 
 
 def kaplan_meier(
@@ -83,6 +85,12 @@ def kaplan_meier(
     seen = np.array([(events & (times == time)).sum() for time in order])
     survival = np.cumprod(1 - seen / np.maximum(at_risk, 1))
     return np.concatenate([[0.0], order]), np.concatenate([[1.0], survival])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    with written_whole(path) as place:
+        figure.savefig(place, format="png")
 
 
 def _figure(side: float) -> Figure:

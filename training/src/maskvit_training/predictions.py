@@ -10,6 +10,7 @@ import numpy as np
 
 from maskvit_training.errors import TrainingError
 from maskvit_training.metrics import Predictions
+from maskvit_training.writing import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,8 @@ def grade_of(prediction: Prediction) -> int:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a CSV table, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    to_table(predictions).to_csv(partial, index=False, float_format="%.9g")
-    partial.replace(path)
+    with written_whole(path) as place:
+        to_table(predictions).to_csv(place, index=False, float_format="%.9g")
 
 
 def read_predictions(paths: Sequence[Path], kind: str, classes: tuple[str, ...]) -> Predictions:

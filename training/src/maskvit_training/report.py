@@ -17,6 +17,7 @@ from maskvit_training.plots import draw_confusion, draw_predictions, draw_reliab
 from maskvit_training.recipe import Recipe
 from maskvit_training.scorecard.cohort import Scorecard, summarise
 from maskvit_training.scorecard.plots import draw_scorecard
+from maskvit_training.writing import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -133,9 +134,8 @@ def write_report(
     plots = _draw(folder, recipe, predictions, evaluation)
     if scorecard is not None:
         plots += draw_scorecard(folder, scorecard, evaluation.scorecard)
-    (folder / "report.json").write_text(
-        json.dumps(plain_json(asdict(evaluation)), indent=2, allow_nan=False) + "\n", "utf-8"
-    )
+    facts = json.dumps(plain_json(asdict(evaluation)), indent=2, allow_nan=False)
+    write_text(folder / "report.json", facts + "\n")
     _render(folder, evaluation, plots)
     return folder / "report.html"
 
@@ -214,7 +214,7 @@ def _render(folder: Path, evaluation: Evaluation, plots: list[tuple[str, Path]])
     tables = _tables(evaluation)
     for name in ("report.md", "report.html"):
         text = render(f"{name}.j2", evaluation=evaluation, tables=tables, plots=pictures)
-        (folder / name).write_text(text, "utf-8")
+        write_text(folder / name, text)
 
 
 def render(template: str, **values: Any) -> str:
@@ -228,6 +228,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["interval"] = percent_interval
     return environment.get_template(template).render(**values)
 
 

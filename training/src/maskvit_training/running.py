@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -13,13 +14,34 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from maskvit_training.errors import TrainingError
+from maskvit_training.writing import write_text, written_whole
 
 if TYPE_CHECKING:
     from maskvit_training.recipe import TrainerRecipe
 
 LAST, DONE = "last.ckpt", "done.json"
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are there whole or not at all.
+
+    Lightning writes its own among the machine's temporary files and moves them. Where those lie on
+    another disk, moving copies: killed, or out of disk, half of one would stand in place of the
+    last good one.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint in place of an older one."""
+        # Not straight into the file: torch says of a full disk that a position was unexpected.
+        written = io.BytesIO()
+        torch.save(checkpoint, written)
+        with written_whole(Path(path)) as place:
+            place.write_bytes(written.getbuffer())
 
 
 def make_trainer(
@@ -47,6 +69,8 @@ def make_trainer(
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    for left in folder.glob(".*.partial"):  # by a run that was killed
+        left.unlink(missing_ok=True)
     return lightning.Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
@@ -55,6 +79,7 @@ def make_trainer(
         max_epochs=epochs,
         gradient_clip_val=clip,
         callbacks=[*callbacks, last],
+        plugins=[WholeCheckpoints()],
         logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder, "tensorboard")],
         log_every_n_steps=1,
         use_distributed_sampler=False,  # ours takes turns by itself; every process tunes on all
@@ -80,9 +105,7 @@ def is_done(folder: Path, digest: str) -> bool:
 
 def mark_done(folder: Path, facts: dict[str, Any]) -> None:
     """Note that the run in a folder has come to its end, with its digest among the facts."""
-    partial = folder / f"{DONE}.partial"
-    partial.write_text(json.dumps(facts) + "\n", "utf-8")
-    partial.replace(folder / DONE)
+    write_text(folder / DONE, json.dumps(facts) + "\n")
 
 
 def require_same(found: str, digest: str, folder: Path) -> None:

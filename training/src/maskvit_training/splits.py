@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskvit_training.errors import CohortError
+from maskvit_training.writing import written_whole
 
 if TYPE_CHECKING:
     from maskvit_training.cohort import Case
@@ -158,16 +159,13 @@ def settle_splits(recipe: Recipe, cases: Sequence[Case], path: Path) -> tuple[Fo
 
 
 def _write(path: Path, cases: Sequence[Case], fold_of: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as place, place.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("slide", "patient", "label", "time", "event", "fold"))
         for case in cases:
             writer.writerow(
                 (case.name, case.patient, case.label, case.time, case.event, fold_of[case.name])
             )
-    partial.replace(path)
 
 
 def _stratum(group: list[Case]) -> int:

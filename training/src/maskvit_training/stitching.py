@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskvit_training.errors import FeatureError
+from maskvit_training.writing import write_text, written_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,22 +55,20 @@ def write_slides(
     if not rows:
         raise FeatureError(f"No slide could be written to {folder}; see above.")
     cohort = folder / "cohort.csv"
-    partial = cohort.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("slide", "label", "patient", "annotation"), *rows])
-    partial.replace(cohort)
+    header = ("slide", "label", "patient", "annotation")
+    with written_whole(cohort) as place, place.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
     return cohort
 
 
 def _write_slide(path: Path, pieces: Pieces, spacing: float) -> None:
     import tifffile
 
-    partial = path.with_suffix(".partial")
     per_cm = 10_000 / spacing
     height, width = pieces.shape
-    try:
+    with written_whole(path) as place:
         tifffile.imwrite(
-            partial,
+            place,
             _tiles(pieces),
             shape=(height, width, 3),
             dtype=np.uint8,
@@ -80,9 +79,6 @@ def _write_slide(path: Path, pieces: Pieces, spacing: float) -> None:
             resolution=(per_cm, per_cm),
             resolutionunit="CENTIMETER",
         )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _tiles(pieces: Pieces) -> Iterator[NDArray[np.uint8]]:
@@ -131,5 +127,5 @@ def _write_annotation(slide: Path, pieces: Pieces) -> str:
     }
     path = slide.with_suffix(".geojson")
     text = json.dumps({"type": "FeatureCollection", "features": [feature]})
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path.name

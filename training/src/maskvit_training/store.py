@@ -122,8 +122,9 @@ def read_features(path: Path) -> StoredFeatures:
             patches_per_side=int(group.attrs["patches_per_side"]),
         )
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise FeatureError(
-            f"The features at {path} are damaged ({error}). Remove them and run maskvit-train "
+            f"The features at {path} are damaged ({what}). Remove them and run maskvit-train "
             "features again."
         ) from error
     if stored.lengths.sum() != len(stored.features) or len(stored.regions) != len(stored.lengths):

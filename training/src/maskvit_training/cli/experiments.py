@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from maskvit_training.cli.group import app, console
+from maskvit_training.cli.group import app, tell
 
 experiments = typer.Typer(help="Experiments on phantoms.", no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
@@ -31,8 +31,8 @@ def background(
 
     design = Design(train=train, tune=tune, test=test)
     changes = {"optimiser": {"epochs": epochs}}
-    run_background(folder.resolve(), design, seeds, changes, console.print)
-    console.print((folder / "experiment.md").read_text("utf-8"), soft_wrap=True, markup=False)
+    run_background(folder.resolve(), design, seeds, changes, tell)
+    tell((folder / "experiment.md").read_text("utf-8"))
 
 
 @experiments.command()
@@ -55,4 +55,4 @@ def learning(
         width=896, height=448, spacing=1.0, core_width=320.0, blocks=5, patch_px=224, seed=0
     )
     design = replace(finer, train=train, tune=tune, test=test)
-    run_learning(folder.resolve(), design, seeds, epochs, console.print)
+    run_learning(folder.resolve(), design, seeds, epochs, tell)

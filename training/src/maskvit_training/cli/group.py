@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -44,9 +45,23 @@ def main() -> None:
     except MaskvitError as error:
         stderr.print(f"[bold red]Stopped.[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
+    except OSError as error:
+        stderr.print(f"[bold red]Stopped.[/] {escape(said_of(error))}", soft_wrap=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         stderr.print("Interrupted. The same command goes on from here.")
         sys.exit(130)
+
+
+def said_of(error: OSError) -> str:
+    """What went wrong with a disk, in a sentence."""
+    if error.errno == errno.ENOSPC:
+        return (
+            "The disk is full. Nothing half-written is left; make room and start again: it goes on "
+            "where it stopped."
+        )
+    what = error.filename or "A file"
+    return f"{what} cannot be read or written: {error.strerror or error}."
 
 
 def tell(text: str) -> None:

@@ -15,6 +15,7 @@ from maskvit_training.cli.group import (
     app,
     console,
     settled_folds,
+    stderr,
     tell,
 )
 from maskvit_training.errors import TrainingError
@@ -36,13 +37,11 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     folds = make_folds(cases, assign_folds(chosen, cases))
     patients = len({case.patient for case in cases})
     masks = sum(case.mask is not None for case in cases)
-    console.print(
-        f"{len(cases)} slides of {patients} patients, {masks} with a mask; {len(folds)} folds."
-    )
+    tell(f"{len(cases)} slides of {patients} patients, {masks} with a mask; {len(folds)} folds.")
     for place, name in enumerate(chosen.task.classes):
-        console.print(f"  {name}: {sum(case.label == place for case in cases)} slides")
+        tell(f"  {name}: {sum(case.label == place for case in cases)} slides")
     if chosen.task.kind == "survival":
-        console.print(f"  {sum(bool(case.event) for case in cases)} events")
+        tell(f"  {sum(bool(case.event) for case in cases)} events")
 
 
 @app.command()
@@ -67,7 +66,7 @@ def patches(
     if not large:
         raise TrainingError(f"No slide in {table} has {fewest} patches.")
     cohort = write_slides(folder, large, columns, tell)
-    console.print(f"{len(large)} of {len(pieces)} slides have {fewest} patches: {cohort}")
+    tell(f"{len(large)} of {len(pieces)} slides have {fewest} patches: {cohort}")
 
 
 @app.command()
@@ -76,8 +75,8 @@ def split(recipe: RecipePath, overrides: Overrides = None) -> None:
     chosen = load_recipe(recipe, overrides or ())
     for fold in settled_folds(chosen):
         sizes = f"{len(fold.train)} train, {len(fold.tune)} tune, {len(fold.test)} test"
-        console.print(f"Fold {fold.number}: {sizes}")
-    console.print(f"Written to {chosen.output / SPLITS}")
+        tell(f"Fold {fold.number}: {sizes}")
+    tell(f"Written to {chosen.output / SPLITS}")
 
 
 @app.command()
@@ -85,15 +84,19 @@ def features(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Extract the features of every slide that lacks them; goes on where it stopped."""
     from maskvit_training.cohort import read_cohort
     from maskvit_training.extract_cohort import extract_cohort
+    from maskvit_training.feature_index import INDEX
 
     chosen = load_recipe(recipe, overrides or ())
     cases = read_cohort(chosen)
     failed = extract_cohort(chosen, cases, partial(_encoder, chosen), console)
     if failed:
-        raise TrainingError(
+        stderr.print(
             f"{failed} of {len(cases)} slides have no features (see above and "
-            f"{chosen.output / 'features.csv'}). The others are done; fit goes without the failed."
+            f"{chosen.output / INDEX}). The others are done; training goes without the failed.",
+            markup=False,
+            soft_wrap=True,
         )
+        raise typer.Exit(1)
 
 
 def _encoder(recipe: Recipe) -> Encoder:

@@ -11,7 +11,6 @@ from maskvit_training.cli.group import (
     Overrides,
     RecipePath,
     app,
-    console,
     settled_folds,
     tell,
 )
@@ -50,10 +49,10 @@ def evaluate(
     card = _scorecard_of(chosen, trained) if scorecard and chosen.evaluation.scorecard else None
     evaluation = compute(chosen, predictions, card)
     html = write_report(chosen.output / "report", chosen, predictions, evaluation, card)
-    console.print(f"{len(trained)} of {len(folds)} folds, {len(predictions)} tested units")
+    tell(f"{len(trained)} of {len(folds)} folds, {len(predictions)} tested units")
     for name, one in evaluation.pooled.items():
-        console.print(f"  {name}: {percent_interval(one)}")
-    console.print(f"Report: {html}")
+        tell(f"  {name}: {percent_interval(one)}")
+    tell(f"Report: {html}")
 
 
 @app.command()
@@ -74,7 +73,7 @@ def scorecard(
     some = spread_over(cases, chosen.evaluation.scorecard or len(cases))
     card = score_cohort(chosen, loaded, some, cases, tell)
     html = write_scorecard(chosen.output / "scorecard", chosen, loaded.config.title, card)
-    console.print(f"Report: {html}")
+    tell(f"Report: {html}")
 
 
 @app.command()
@@ -97,9 +96,9 @@ def export(
     number = FINAL if final else fold
     path = write(chosen, load_encoder(chosen), number, bundle.resolve(), evaluation, half=half)
     size = sum(file.stat().st_size for file in path.iterdir())
-    console.print(f"Bundle: {path} ({size / 1e6:.1f} MB)")
+    tell(f"Bundle: {path} ({size / 1e6:.1f} MB)")
     if evaluation is None:
-        console.print("Its card has no numbers: run maskvit-train evaluate, then export again.")
+        tell("Its card has no numbers: run maskvit-train evaluate, then export again.")
 
 
 def _scorecard_of(recipe: Recipe, folds: Sequence[Fold]) -> Scorecard:

@@ -20,6 +20,7 @@ from maskvit_training.network import load_encoder
 from maskvit_training.predictions import read_predictions
 from maskvit_training.recipe import make_recipe
 from maskvit_training.splits import assign_folds, make_folds
+from maskvit_training.writing import write_text
 
 OPTIMISER = {
     "learning_rate": 3e-4,
@@ -69,6 +70,6 @@ def run_learning(
         kappas.append(kappa(read_predictions(table_path, base.task.kind, base.task.classes)))
         tell(f"Kappa of the masked model on held-out phantoms, seed {seed}: {kappas[-1]:.3f}")
         facts = {"design": asdict(design), "colour_probe_kappa": probe, "kappas": kappas}
-        (folder / "learning.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        write_text(folder / "learning.json", json.dumps(facts, indent=2) + "\n")
     tell(f"Mean {np.mean(kappas):.3f} over {seeds} seeds")
     return probe, kappas

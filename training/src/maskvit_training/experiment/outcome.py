@@ -11,6 +11,7 @@ import numpy as np
 
 from maskvit_training.experiment.arm import MASKINGS
 from maskvit_training.experiment.phantoms import COUPLED, FREE, Design
+from maskvit_training.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def write_outcomes(
         "tuning_loss": tuning,
         "outcomes": [asdict(one) for one in outcomes],
     }
-    (folder / "experiment.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    (folder / "experiment.md").write_text(_markdown(design, outcomes, probes), "utf-8")
+    write_text(folder / "experiment.json", json.dumps(facts, indent=2) + "\n")
+    write_text(folder / "experiment.md", _markdown(design, outcomes, probes))
 
 
 def _markdown(design: Design, outcomes: Sequence[Outcome], probes: Probes) -> str:

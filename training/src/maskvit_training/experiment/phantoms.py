@@ -12,6 +12,7 @@ import numpy as np
 
 from maskvit_training.errors import TrainingError
 from maskvit_training.splits import ROLES
+from maskvit_training.writing import write_text, written_whole
 from napari_maskvit.slide.phantom import (
     PhantomSpec,
     biopsy,
@@ -144,8 +145,8 @@ def write_cohorts(
             progress(done + 1, len(pieces))
     written = {}
     for kind, rows in tables.items():
-        written[kind] = folder / f"{kind}.csv"
-        with written[kind].open("w", newline="", encoding="utf-8") as file:
+        path = written[kind] = folder / f"{kind}.csv"
+        with written_whole(path) as place, place.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
     return written
 
@@ -157,5 +158,4 @@ def _require_same(path: Path, design: Design) -> None:
             f"{path.parent} holds the slides of another experiment: {path.read_text('utf-8')}. "
             "Choose another folder, or remove that one."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(facts, "utf-8")
+    write_text(path, facts)

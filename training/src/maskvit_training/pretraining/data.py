@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from maskvit_training.data import EpochSampler
 from maskvit_training.errors import FeatureError
+from maskvit_training.loading import EpochSampler
 from maskvit_training.pretraining.crops import View
 from maskvit_training.recipe import Recipe
 

@@ -130,7 +130,7 @@ class DinoModule(lightning.LightningModule):
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss of step {self.global_step} is {loss.item()}: pretraining has gone "
-                "astray. Lower pretrain.learning_rate; the last good epoch is kept."
+                "astray. Lower pretrain.learning_rate; earlier epochs are kept."
             )
         batch = len(views[0][0])
         for name, value in (("train_loss", loss), ("train_distance", loss.detach() - entropy)):

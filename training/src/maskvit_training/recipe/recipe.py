@@ -28,6 +28,10 @@ from maskvit_training.recipe.material import (
 )
 from maskvit_training.recipe.part import Part
 from maskvit_training.recipe.telling import CardRecipe, EvaluationRecipe
+from maskvit_training.writing import write_text
+
+WRONG = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+"""Kinds of wrong fields that pydantic names in words of its own."""
 
 
 class Recipe(Part):
@@ -65,9 +69,13 @@ class Recipe(Part):
         return self.features if self.features is not None else self.output / "features"
 
     def digest(self) -> str:
-        """Key of all that a trained checkpoint depends on (paths, card and evaluation do not)."""
+        """Key of what a trained checkpoint depends on in the recipe.
+
+        Paths do not count, so that a run goes on where it was moved to; nor do card and evaluation.
+        What the encoder is, the keys of its features know.
+        """
         kept = self.model_dump_json(
-            include={"seed", "encoder", "masking", "model", "task", "optimiser", "splits"}
+            include={"seed", "masking", "model", "task", "optimiser", "splits"}
         )
         # Parts that came later count where they are used: older runs go on with the same key.
         used = [part.model_dump_json() for part in (self.augment, self.finetune) if part]
@@ -115,7 +123,7 @@ def make_recipe(tree: dict[str, Any], folder: Path, source: str = "The recipe") 
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in one['loc']) or 'recipe'}: "
-            f"{one['msg'].removeprefix('Value error, ')}"
+            f"{WRONG.get(one['type']) or one['msg'].removeprefix('Value error, ')}"
             for one in error.errors()
         ]
         raise RecipeError("\n".join([f"{source} has fields to correct:", *lines])) from error
@@ -124,7 +132,7 @@ def make_recipe(tree: dict[str, Any], folder: Path, source: str = "The recipe") 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write the recipe with every default spelled out."""
-    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
 
 def _absolute(recipe: Recipe, folder: Path) -> Recipe:

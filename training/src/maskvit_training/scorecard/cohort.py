@@ -20,6 +20,7 @@ from maskvit_training.scorecard.curves import Curve
 from maskvit_training.scorecard.pointing import read_annotation
 from maskvit_training.scorecard.slide import EVERY_LEVEL, SlideScore, Subject, score_slide
 from maskvit_training.store import content_key
+from maskvit_training.writing import write_text
 from napari_maskvit.errors import MaskvitError
 
 if TYPE_CHECKING:
@@ -231,10 +232,7 @@ def _kept_at(
 
 
 def _write(path: Path, score: SlideScore) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(score)), "utf-8")  # nan as Python writes and reads it
-    partial.replace(path)
+    write_text(path, json.dumps(asdict(score)))  # nan as Python writes and reads it
 
 
 def _read(path: Path) -> SlideScore:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskvit_training.plots import BLUE, GREY, ORANGE
+from maskvit_training.plots import BLUE, GREY, ORANGE, save
 from maskvit_training.scorecard.cohort import MASKED, PLAIN, Scorecard, mean_curves
 from maskvit_training.scorecard.curves import STEPS
 
@@ -90,7 +90,7 @@ def _draw_bars(
         axes.set_xlim(0, 1)
         axes.axvline(0.5, color=GREY, linewidth=1, linestyle="--")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    figure.savefig(path)
+    save(figure, path)
     return True
 
 
@@ -111,7 +111,7 @@ def _draw_curves(path: Path, scorecard: Scorecard) -> None:
     grid[0][0].legend(frameon=False)
     grid[-1][0].set_xlabel("share of patches left out")
     grid[-1][1].set_xlabel("share of patches there")
-    figure.savefig(path)
+    save(figure, path)
 
 
 def _label(axes: Axes, title: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from maskvit_training.report import plain_json, render, scorecard_table, summary_of
 from maskvit_training.scorecard.plots import draw_scorecard
+from maskvit_training.writing import write_text
 
 if TYPE_CHECKING:
     from maskvit_training.recipe import Recipe
@@ -32,8 +33,9 @@ def write_scorecard(folder: Path, recipe: Recipe, title: str, scorecard: Scoreca
             masking: [one.numbers for one in of] for masking, of in scorecard.scores.items()
         },
     }
-    (folder / "scorecard.json").write_text(
-        json.dumps(plain_json(facts), indent=2, allow_nan=False) + "\n", "utf-8"
+    write_text(
+        folder / "scorecard.json",
+        json.dumps(plain_json(facts), indent=2, allow_nan=False) + "\n",
     )
     interval = f"{100 * recipe.evaluation.confidence:g} % intervals from resampled patients"
     table = scorecard_table(summary, len(scorecard.slides), interval)
@@ -43,5 +45,5 @@ def write_scorecard(folder: Path, recipe: Recipe, title: str, scorecard: Scoreca
     ]
     for name in ("scorecard.md", "scorecard.html"):
         text = render(f"{name}.j2", title=title, table=table, plots=plots)
-        (folder / name).write_text(text, "utf-8")
+        write_text(folder / name, text)
     return folder / "scorecard.html"
