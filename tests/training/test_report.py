@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from maskvit_training.metrics import Predictions
+from maskvit_training.metrics import Estimate, Predictions
 from maskvit_training.plots import kaplan_meier
 from maskvit_training.predictions import read_predictions, write_predictions
 from maskvit_training.recipe import make_recipe
-from maskvit_training.report import evaluate, read_report, write_report
+from maskvit_training.report import (
+    evaluate,
+    read_report,
+    render,
+    scorecard_table,
+    write_report,
+)
 from maskvit_training.scorecard import Scorecard, SlideScore
 
 
@@ -73,6 +79,24 @@ def test_names_in_a_report_are_text(tree: dict, tmp_path: Path):
     recipe = make_recipe(tree, tmp_path)
     html = write_report(tmp_path, recipe, predictions, evaluate(recipe, predictions))
     assert "<b>" not in html.read_text()
+
+
+def test_numbers_of_a_kind_stand_together():
+    one = {
+        name: Estimate(0.5, 0.4, 0.6)
+        for name in ("change, pen", "area, pen", "change, noise", "area, noise", "agreement (rho)")
+    }
+    table = scorecard_table({"masked": one}, 2, "95 %")
+    assert [row[0] for row in table.rows] == [
+        "change, pen",
+        "change, noise",
+        "area, pen",
+        "area, noise",
+        "agreement (rho)",
+    ]
+    page = render("scorecard.html.j2", title="Model", table=table, plots=[])
+    assert page.count('<tr class="group">') == 2
+    assert "<td>agreement (rho)</td><td>0.500<small>(0.400 to 0.600)</small></td>" in page
 
 
 def test_kaplan_meier_by_hand():

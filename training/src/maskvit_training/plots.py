@@ -20,10 +20,13 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"
 
 def draw_confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     """Counts in squares, shaded by their share of the true class."""
-    figure = _figure(0.6 * len(classes) + 2.2)
+    figure = _figure(0.42 * len(classes) + 1.6)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for edge in np.arange(1, len(classes)) - 0.5:
+        axes.axhline(edge, color="white", linewidth=1)
+        axes.axvline(edge, color="white", linewidth=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(count), ha="center", va="center", color=colour)

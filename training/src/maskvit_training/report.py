@@ -23,11 +23,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 SCORECARD_NOTE = (
     "No interval where a number is known of one patient alone. Masked: the same weights with "
-    "background masked; plain: without, but that regions without any tissue take no part (unless "
-    "evaluation.plain says otherwise). Attention on background is a share. Change of the answer "
-    "is in its own units (grades, probability of the class, or risk), change of attention a total "
-    "variation from 0 to 1, both after all that a masked model does "
-    "not read was painted over. Deletion and insertion: mean distance from the whole slide's "
+    "background masked; plain: with nothing masked, except that regions without any tissue take no "
+    "part (unless evaluation.plain says otherwise). Attention on background is a share. Change of "
+    "the answer is in its own units (grades, probability of the class, or risk), change of "
+    "attention a total variation from 0 to 1, both after all that a masked model does not read was "
+    "painted over. Deletion and insertion: mean distance from the whole slide's "
     "answer as patches are left out, or come alone, in that order; more is better for deletion, "
     "less for insertion. Pointing: over tissue only."
 )
@@ -35,12 +35,19 @@ SCORECARD_NOTE = (
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of text."""
+    """A titled table of text.
+
+    Attributes
+    ----------
+    grouped
+        Whether names of rows that begin alike, up to a comma, belong together.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    grouped: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,22 +160,22 @@ def percent_interval(one: Estimate) -> str:
 
 
 def _tables(evaluation: Evaluation) -> list[Table]:
-    names = tuple(evaluation.pooled)
-    rows = [("pooled", *(percent_interval(evaluation.pooled[name]) for name in names))]
+    columns = {"pooled": evaluation.pooled}
     if len(evaluation.folds) > 1:
-        rows += [
-            (f"fold {fold}", *(percent_interval(values[name]) for name in names))
-            for fold, values in evaluation.folds.items()
-        ]
+        columns |= {f"fold {fold}": values for fold, values in evaluation.folds.items()}
+    rows = tuple(
+        (name, *(percent_interval(values[name]) for values in columns.values()))
+        for name in evaluation.pooled
+    )
     interval = f"{100 * evaluation.confidence:g} % intervals from resampled patients"
-    tables = [Table("Metrics", ("", *names), tuple(rows), interval)]
+    tables = [Table("Metrics", ("", *columns), rows, f"In brackets: {interval}.")]
     if evaluation.confusion is not None:
         counts = tuple(
             (name, *map(str, row))
             for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)
         )
         tables.append(
-            Table("Confusion", ("true \\ predicted", *evaluation.classes), counts, "units")
+            Table("Confusion", ("true \\ predicted", *evaluation.classes), counts, "Tested units.")
         )
     if evaluation.scorecard:
         tables.append(scorecard_table(evaluation.scorecard, evaluation.scorecard_slides, interval))
@@ -178,14 +185,16 @@ def _tables(evaluation: Evaluation) -> list[Table]:
 def scorecard_table(scorecard: dict[str, dict[str, Estimate]], slides: int, interval: str) -> Table:
     """A scorecard as a table: a row a number, a column a masking."""
     columns = tuple(scorecard)
-    names = dict.fromkeys(name for column in scorecard.values() for name in column)
+    names = list(dict.fromkeys(name for column in scorecard.values() for name in column))
+    groups = list(dict.fromkeys(name.partition(", ")[0] for name in names))
+    names.sort(key=lambda name: groups.index(name.partition(", ")[0]))
     missing = Estimate(math.nan, math.nan, math.nan)
     rows = tuple(
         (name, *(percent_interval(scorecard[column].get(name, missing)) for column in columns))
         for name in names
     )
     note = f"Means over {slides} slides; {interval}. {SCORECARD_NOTE}"
-    return Table("Interpretability", ("", *columns), rows, note)
+    return Table("Interpretability", ("", *columns), rows, note, grouped=True)
 
 
 def _draw(

@@ -41,9 +41,9 @@ def learning(
         Path, typer.Argument(help="Where everything goes; started again, it goes on.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Models.")] = 3,
-    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 64,
-    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 4,
-    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 32,
+    train: Annotated[int, typer.Option(min=3, help="Pieces of tissue to train on.")] = 128,
+    tune: Annotated[int, typer.Option(min=3, help="Pieces of tissue to tune on.")] = 32,
+    test: Annotated[int, typer.Option(min=3, help="Pieces of tissue to test on.")] = 64,
     epochs: Annotated[int, typer.Option(min=1)] = 12,
 ) -> None:
     """Masked models on phantoms, against a linear probe on the mean colour of the tissue."""
@@ -52,7 +52,7 @@ def learning(
 
     # Closer than for the background experiment, where every slide is read four times.
     finer = Design(
-        width=896, height=448, spacing=1.0, core_width=320.0, blocks=5, patch_px=224, seed=0
+        width=896, height=448, spacing=1.0, core_width=320.0, blocks=5, patch_px=224, seed=2
     )
     design = replace(finer, train=train, tune=tune, test=test)
     run_learning(folder.resolve(), design, seeds, epochs, tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,8 +39,11 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     patients = len({case.patient for case in cases})
     masks = sum(case.mask is not None for case in cases)
     tell(f"{len(cases)} slides of {patients} patients, {masks} with a mask; {len(folds)} folds.")
+    if chosen.task.classes:
+        tell("Slides of each label:")
+    counts = Counter(case.label for case in cases)
     for place, name in enumerate(chosen.task.classes):
-        tell(f"  {name}: {sum(case.label == place for case in cases)} slides")
+        tell(f"  {name}: {counts[place]}")
     if chosen.task.kind == "survival":
         tell(f"  {sum(bool(case.event) for case in cases)} events")
 
