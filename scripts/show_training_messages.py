@@ -235,6 +235,7 @@ CASES: tuple[Case, ...] = (
     ("something else where the bundle goes", bytes_of("bundle/x", b"mine"), ("export", "bundle")),
     ("a full disk: features", small_disk(64), FEATURES),
     ("a full disk: training", small_disk(1300, *TRAINED), FIT),
+    ("a full disk: bundle", small_disk(32), ("export", "run/bundle", SET, "output=before")),
 )  # fmt: skip
 
 

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from maskvit_training.evaluation import evaluate, read_evaluation
 from maskvit_training.metrics import Estimate, Predictions
 from maskvit_training.plots import kaplan_meier
 from maskvit_training.predictions import read_predictions, write_predictions
 from maskvit_training.recipe import make_recipe
-from maskvit_training.report import (
-    evaluate,
-    read_report,
-    render,
-    scorecard_table,
-    write_report,
-)
+from maskvit_training.report import render, scorecard_table, write_report
 from maskvit_training.scorecard import Scorecard, SlideScore
 
 
@@ -58,7 +53,7 @@ def test_report_of_a_task(tree: dict, tmp_path: Path, kind: str):
         assert read["pooled"][name]["value"] == (None if np.isnan(one.value) else one.value)
         assert name in markdown
         assert name in html.read_text()
-    assert read_report(tmp_path / "report").scorecard == evaluation.scorecard
+    assert read_evaluation(tmp_path / "report").scorecard == evaluation.scorecard
     assert "| mass | 0 |" in markdown
     assert "data:image/png;base64," in html.read_text()
 

@@ -22,6 +22,7 @@ from maskvit_training.store import store_path
 from typer.testing import CliRunner
 
 from napari_maskvit.errors import MaskvitError
+from napari_maskvit.model import load_model, save_bundle
 from napari_maskvit.tissue import TissueMask
 
 EPOCHS = ("--set", "optimiser.epochs=1")
@@ -203,6 +204,15 @@ def test_a_full_disk_while_training(extracted: Path, tmp_path: Path, request, mo
     assert end(disk) == 0
     one, other = (pd.read_csv(output / "fold-0/history.csv") for output in (whole, disk))
     pd.testing.assert_frame_equal(one, other, rtol=1e-3)
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk cannot be mounted here")
+def test_a_full_disk_while_exporting(encoder_bundle: Path, tmp_path: Path, request):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(tmp_path)], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", str(tmp_path)], check=True))
+    with pytest.raises(MaskvitError, match=r"cannot be written.*No space left"):
+        save_bundle(load_model(encoder_bundle), tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
 
 
 def link_features(extracted: Path, output: Path) -> None:

@@ -60,10 +60,9 @@ def save_bundle(model: Model, path: str | Path, *, half: bool = False) -> Path:
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)
-    except OSError as error:
-        raise ModelError(
-            f"The bundle cannot be written to {path}: {error.strerror or error}."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"The bundle cannot be written to {path}: {why or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path

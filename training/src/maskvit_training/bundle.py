@@ -13,9 +13,9 @@ from maskvit_training.splits import FINAL
 from napari_maskvit.model import Model, ModelConfig, save_bundle
 
 if TYPE_CHECKING:
+    from maskvit_training.evaluation import Evaluation
     from maskvit_training.network import Encoder
     from maskvit_training.recipe import Recipe
-    from maskvit_training.report import Evaluation
 
 CARD_TEMPLATE = "card.md.j2"
 

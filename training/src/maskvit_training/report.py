@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maskvit_training.errors import TrainingError
-from maskvit_training.metrics import Estimate, Predictions, confusion, estimate, reliability
+from maskvit_training.evaluation import Evaluation, write_evaluation
+from maskvit_training.metrics import Estimate, Predictions, reliability
 from maskvit_training.plots import draw_confusion, draw_predictions, draw_reliability, draw_survival
 from maskvit_training.recipe import Recipe
-from maskvit_training.scorecard.cohort import Scorecard, summarise
+from maskvit_training.scorecard.cohort import Scorecard
 from maskvit_training.scorecard.plots import draw_scorecard
 from maskvit_training.writing import write_text
 
@@ -50,74 +49,6 @@ class Table:
     grouped: bool = False
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """All numbers of an evaluation.
-
-    Attributes
-    ----------
-    pooled
-        Metrics over every tested unit.
-    folds
-        The same of each fold's own test units.
-    confusion
-        Counts, true class down; None for survival.
-    scorecard
-        Numbers of the interpretability scorecard by masking ("masked", "plain"), if there are any:
-        means over slides.
-    scorecard_slides
-        How many slides those are.
-    """
-
-    name: str
-    kind: str
-    classes: tuple[str, ...]
-    units: int
-    patients: int
-    confidence: float
-    pooled: dict[str, Estimate]
-    folds: dict[int, dict[str, Estimate]]
-    confusion: tuple[tuple[int, ...], ...] | None
-    scorecard: dict[str, dict[str, Estimate]]
-    scorecard_slides: int = 0
-
-
-def evaluate(
-    recipe: Recipe, predictions: Predictions, scorecard: Scorecard | None = None
-) -> Evaluation:
-    """Compute every number."""
-    folds = {
-        int(fold): estimate(
-            predictions.take(np.flatnonzero(predictions.folds == fold)),
-            recipe.evaluation,
-            recipe.seed,
-        )
-        for fold in np.unique(predictions.folds)
-    }
-    counts = None
-    if predictions.classes:
-        counts = tuple(tuple(int(n) for n in row) for row in confusion(predictions))
-    return Evaluation(
-        name=recipe.name,
-        kind=predictions.kind,
-        classes=predictions.classes,
-        units=len(predictions),
-        patients=len(set(predictions.patients)),
-        confidence=recipe.evaluation.confidence,
-        pooled=estimate(predictions, recipe.evaluation, recipe.seed),
-        folds=folds,
-        confusion=counts,
-        scorecard={} if scorecard is None else summary_of(recipe, scorecard),
-        scorecard_slides=0 if scorecard is None else len(scorecard.slides),
-    )
-
-
-def summary_of(recipe: Recipe, scorecard: Scorecard) -> dict[str, dict[str, Estimate]]:
-    """A scorecard's means with the recipe's intervals."""
-    of = recipe.evaluation
-    return summarise(scorecard, of.bootstraps, of.confidence, recipe.seed)
-
-
 def write_report(
     folder: Path,
     recipe: Recipe,
@@ -141,8 +72,7 @@ def write_report(
     plots = _draw(folder, recipe, predictions, evaluation)
     if scorecard is not None:
         plots += draw_scorecard(folder, scorecard, evaluation.scorecard)
-    facts = json.dumps(plain_json(asdict(evaluation)), indent=2, allow_nan=False)
-    write_text(folder / "report.json", facts + "\n")
+    write_evaluation(folder, evaluation)
     _render(folder, evaluation, plots)
     return folder / "report.html"
 
@@ -239,47 +169,3 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters["interval"] = percent_interval
     return environment.get_template(template).render(**values)
-
-
-def plain_json(value: Any) -> Any:
-    """JSON has no nan: null instead."""
-    if isinstance(value, dict):
-        return {str(key): plain_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_json(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
-
-
-def read_report(folder: Path) -> Evaluation | None:
-    """The numbers of an earlier `write_report`; None where there are none.
-
-    Raises
-    ------
-    TrainingError
-        If they cannot be read.
-    """
-    path = folder / "report.json"
-    if not path.exists():
-        return None
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-        facts["pooled"] = _estimates(facts["pooled"])
-        facts["folds"] = {int(fold): _estimates(of) for fold, of in facts["folds"].items()}
-        facts["scorecard"] = {masking: _estimates(of) for masking, of in facts["scorecard"].items()}
-        facts["classes"] = tuple(facts["classes"])
-        counts = facts["confusion"]
-        facts["confusion"] = None if counts is None else tuple(tuple(row) for row in counts)
-        return Evaluation(**facts)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TrainingError(
-            f"{path} is no report of this version ({error}). Run maskvit-train evaluate again."
-        ) from error
-
-
-def _estimates(facts: dict[str, dict[str, float | None]]) -> dict[str, Estimate]:
-    return {
-        name: Estimate(**{key: math.nan if v is None else v for key, v in one.items()})
-        for name, one in facts.items()
-    }

@@ -33,9 +33,9 @@ def evaluate(
     ] = True,
 ) -> None:
     """Report how good the trained folds are on the units they did not see, and where they look."""
+    from maskvit_training.evaluation import evaluate as compute
     from maskvit_training.fit import fold_folder
     from maskvit_training.predictions import read_predictions
-    from maskvit_training.report import evaluate as compute
     from maskvit_training.report import percent_interval, write_report
     from maskvit_training.running import DONE
 
@@ -87,12 +87,12 @@ def export(
 ) -> None:
     """Write a bundle that napari-maskvit opens."""
     from maskvit_training.bundle import export as write
+    from maskvit_training.evaluation import read_evaluation
     from maskvit_training.network import load_encoder
-    from maskvit_training.report import read_report
     from maskvit_training.splits import FINAL
 
     chosen = load_recipe(recipe, overrides or ())
-    evaluation = read_report(chosen.output / "report")
+    evaluation = read_evaluation(chosen.output / "report")
     number = FINAL if final else fold
     path = write(chosen, load_encoder(chosen), number, bundle.resolve(), evaluation, half=half)
     size = sum(file.stat().st_size for file in path.iterdir())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskvit_training.report import plain_json, render, scorecard_table, summary_of
+from maskvit_training.evaluation import summary_of, write_json
+from maskvit_training.report import render, scorecard_table
 from maskvit_training.scorecard.plots import draw_scorecard
 from maskvit_training.writing import write_text
 
@@ -33,10 +33,7 @@ def write_scorecard(folder: Path, recipe: Recipe, title: str, scorecard: Scoreca
             masking: [one.numbers for one in of] for masking, of in scorecard.scores.items()
         },
     }
-    write_text(
-        folder / "scorecard.json",
-        json.dumps(plain_json(facts), indent=2, allow_nan=False) + "\n",
-    )
+    write_json(folder / "scorecard.json", facts)
     interval = f"{100 * recipe.evaluation.confidence:g} % intervals from resampled patients"
     table = scorecard_table(summary, len(scorecard.slides), interval)
     plots = [
