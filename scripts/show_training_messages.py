@@ -165,9 +165,16 @@ def half_a_store(folder: Path) -> None:
     shutil.rmtree(store_of(folder, "s3.tif") / "positions")
 
 
+def torn_checkpoint(folder: Path) -> None:
+    """Half of the state of a training that has not come to its end."""
+    (folder / "run/fold-0/done.json").unlink()
+    state = folder / "run/fold-0/last.ckpt"
+    state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
+
+
 def foreign_checkpoint(folder: Path) -> None:
-    """A checkpoint of something else."""
-    (folder / "run/fold-0").mkdir(parents=True, exist_ok=True)
+    """The state of something else in place of it."""
+    (folder / "run/fold-0/done.json").unlink()
     torch.save({"state_dict": {}, "epoch": 3}, folder / "run/fold-0/last.ckpt")
 
 
@@ -226,7 +233,7 @@ CASES: tuple[Case, ...] = (
     ("damaged features", half_a_store, (*FIT, SET, "seed=1")),
     ("features that are no numbers", no_numbers, FIT),
     ("a loss that leaves all bounds", untrained, (*FIT, SET, "optimiser.learning_rate=1.0e+30")),
-    ("a torn checkpoint", bytes_of("run/fold-0/last.ckpt", b"torn"), FIT),
+    ("a torn checkpoint", torn_checkpoint, FIT),
     ("a checkpoint of something else", foreign_checkpoint, FIT),
     ("a training of another recipe", nothing, (*FIT, SET, "optimiser.epochs=9")),
     ("no such fold", nothing, ("fit", "--fold", "7")),

@@ -130,12 +130,13 @@ def where_stopped(path: Path) -> tuple[str, int]:
 
 
 def silence_lightning(filters: Any) -> None:
-    """Advice about what is meant to be so: few workers, few batches, a filled folder."""
+    """Advice about what is meant to be so, or is not ours: few workers, a filled folder."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for text in (
         ".*does not have many workers.*",
         ".*exists and is not empty.*",
         ".*have no `val_dataloader`.*",
+        ".*weight_norm.*is deprecated.*",
     ):
         filters.filterwarnings("ignore", text)
     filters.filterwarnings("ignore", ".*number of training batches.*")

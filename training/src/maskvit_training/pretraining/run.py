@@ -77,9 +77,9 @@ def pretrain(
     pieces = Pieces(stores, settings.level, _crops(recipe, settings, encoder), recipe.seed)
     loader = pieces_loader(recipe, pieces, settings.batch, epoch)
     start = _start(recipe, settings, encoder, stores)
-    module = DinoModule(start, settings, settings.epochs * max(1, len(loader)), digest)
     with warnings.catch_warnings():
         silence_lightning(warnings)
+        module = DinoModule(start, settings, settings.epochs * max(1, len(loader)), digest)
         trainer = make_trainer(
             recipe.trainer, folder, epochs=settings.epochs, clip=settings.clip, quiet=quiet
         )
