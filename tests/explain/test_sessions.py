@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -39,6 +41,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("segment"), st.sampled_from([0.6, 1.0, 1.8]), st.sampled_from([2.0, 3.0])),
     st.tuples(st.just("cancel"), st.integers(1, 4)),
     st.tuples(st.just("switch"), st.integers(0, len(SETUPS) - 1)),
+    st.tuples(st.just("restart")),
 )
 
 
@@ -54,7 +57,8 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slide]:
 @pytest.fixture(scope="module")
 def models(model: Model) -> tuple[Model, Model]:
     torch.manual_seed(7)
-    return model, build_model(model.config.model_copy(update={"name": "other"}))
+    other = build_model(model.config.model_copy(update={"name": "other"}))
+    return replace(model, sha256="1" * 64), replace(other, sha256="2" * 64)
 
 
 class Session:
@@ -119,6 +123,15 @@ class Session:
 
     def switch(self, setup: int) -> None:
         self.setup = setup
+
+    def restart(self) -> None:
+        """Close and open again: what is left is the explanation, in a store."""
+        explanation = self.explainer.explain(self.mask)
+        with TemporaryDirectory() as folder:
+            loaded = Explanation.load(explanation.save(Path(folder) / "saved.zarr"))
+        self.explainers = {self.setup: self.make()}
+        recalled = self.explainer.recall(loaded)
+        assert recalled.patches or SETUPS[self.setup][3] < 1 << 20 or not loaded.features
 
     def cancel(self, steps: int) -> None:
         """A stroke whose run is closed midway."""

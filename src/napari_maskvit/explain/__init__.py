@@ -8,6 +8,7 @@ from napari_maskvit.explain.granular import Granular
 from napari_maskvit.explain.heatmap import Heatmap
 from napari_maskvit.explain.patches import PatchResult
 from napari_maskvit.explain.progress import Progress
+from napari_maskvit.explain.recall import Recalled
 from napari_maskvit.explain.signed import SignedHeatmap
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LevelAttention",
     "PatchResult",
     "Progress",
+    "Recalled",
     "SignedHeatmap",
     "Statistics",
 ]

@@ -9,6 +9,7 @@ from napari_maskvit.explain.contribution import Contribution, contribution_steps
 from napari_maskvit.explain.engine import Engine
 from napari_maskvit.explain.granular import Granular, GranularProgress, granular_steps
 from napari_maskvit.explain.progress import Progress, Share, drive
+from napari_maskvit.explain.recall import Recalled, recall
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +82,20 @@ class Explainer(Engine):
         """
         steps = self.stream(mask, focus=focus)
         return drive(steps, progress, cancelled, lambda step: step.snapshot())
+
+    def recall(self, explanation: Explanation) -> Recalled:
+        """Know again what an earlier explanation knew: the next computes only what that lacks.
+
+        Patches come back exactly as they were computed. Those of which tiles could not be decoded
+        do not: they are read, and missed, again.
+
+        Parameters
+        ----------
+        explanation
+            Loaded, or another explainer's; a cancelled one has the patches that were done. Nothing
+            is taken of another slide or model, precision, masking or threshold.
+        """
+        return recall(self, explanation)
 
     def without(
         self,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_maskvit.explain.patch_features import PatchFeatures
     from napari_maskvit.model import Prediction
 
 
@@ -65,6 +66,8 @@ class Explanation:
         None where the model has no slide transformer, nothing was kept, or the run is unfinished.
     complete
         False for a snapshot of an unfinished run.
+    features
+        What `Explainer.recall` needs beside the levels; None where an older version saved it.
     """
 
     slide_name: str
@@ -85,6 +88,7 @@ class Explanation:
     statistics: Statistics
     warnings: tuple[str, ...]
     complete: bool
+    features: PatchFeatures | None = field(default=None, compare=False, repr=False)
 
     @property
     def heatmap_levels(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from napari_maskvit.explain.caveats import caveats
 from napari_maskvit.explain.climb import climb_regions, climb_slide
 from napari_maskvit.explain.explanation import Explanation, Statistics
 from napari_maskvit.explain.lattice import LEVELS
+from napari_maskvit.explain.patch_features import FeaturePart, PatchFeatures, maker_of
 from napari_maskvit.explain.progress import Progress
 from napari_maskvit.explain.regions import (
     Found,
@@ -180,6 +181,7 @@ class Run:
             statistics=statistics,
             warnings=caveats(self.slide, config, self.plan, statistics, complete=complete),
             complete=complete,
+            features=self._features(),
         )
 
     def patch_level(self) -> LevelAttention:
@@ -218,6 +220,7 @@ class Run:
                 tokens=sum(patch.tokens for patch in patches),
                 tissue=sum(patch.tissue for patch in patches),
                 attention=self._token_part(work),
+                features=FeaturePart.of(work.found),
                 region=region,
                 region_attention=None if region is None else patch_attention(plan, region, lattice),
             )
@@ -248,6 +251,13 @@ class Run:
             part = token_attention(work.plan, work.found, self.plan.lattice, heads)
             work.partial = len(work.results), part
         return work.partial[1]
+
+    def _features(self) -> PatchFeatures:
+        parts = (
+            work.answer.features if work.answer else FeaturePart.of(work.found)
+            for work in self._works
+        )
+        return PatchFeatures(tuple(parts), self.model.patch.dim, maker_of(self.model.config))
 
     def _level(
         self, level: str, parts: Sequence[AttentionPart | None], heads: int

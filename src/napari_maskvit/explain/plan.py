@@ -21,6 +21,13 @@ PatchKey = tuple[int, int, bytes, int, int]
 _serials = count()
 
 
+def patch_key(
+    row: int, column: int, kept: NDArray[np.bool_], below: int = 0, right: int = 0
+) -> PatchKey:
+    """The key of a `PatchPlan`: whole patches from the slide's corner, tokens, pixels missed."""
+    return row, column, np.packbits(kept).tobytes(), below, right
+
+
 @dataclass(frozen=True, eq=False)
 class PatchPlan:
     """One patch to compute.
@@ -231,7 +238,7 @@ def plan_region(
                 row * n + i,
                 column * n + j,
                 kept[i, j],
-                (down + i, across + j, np.packbits(kept[i, j]).tobytes(), below, right),
+                patch_key(down + i, across + j, kept[i, j], below, right),
                 i * n + j,
             )
             for i, j in np.argwhere(patch_kept).tolist()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.explain.attention import AttentionPart
+from napari_maskvit.explain.patch_features import FeaturePart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +63,8 @@ class RegionAnswer:
         Tokens that were attended to, and patches that hold any.
     attention
         Its stretch of the patch level.
+    features
+        What the region transformer reads of its patches.
     region
         None where the model has no region transformer, or nothing of the region is left.
     region_attention
@@ -73,6 +76,7 @@ class RegionAnswer:
     tokens: int
     tissue: int
     attention: AttentionPart
+    features: FeaturePart
     region: RegionResult | None
     region_attention: AttentionPart | None
 
@@ -82,7 +86,7 @@ class RegionAnswer:
         parts = (self.attention, self.region_attention)
         held = sum(part.nbytes for part in parts if part is not None)
         # Its plan may have left the cache; then the answer alone holds it.
-        return held + self.plan.nbytes + 8 * len(self.results) + 1000
+        return held + self.features.nbytes + self.plan.nbytes + 8 * len(self.results) + 1000
 
 
 def token_attention(

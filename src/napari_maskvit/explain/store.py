@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,13 @@ import numpy as np
 from napari_maskvit.errors import ExplainError
 from napari_maskvit.explain.attention import LevelAttention
 from napari_maskvit.explain.explanation import Explanation, Statistics
+from napari_maskvit.explain.patch_features import FeaturePart, PatchFeatures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from napari_maskvit.model import Prediction
 
 FORMAT = "napari-maskvit explanation"
@@ -23,7 +29,10 @@ VERSION = 1
 
 _ARRAYS = ("rows", "columns", "values", "coverage")
 _LEVEL_FACTS = ("shape", "step", "window")
+_FEATURES = "features"
+_FEATURE_ARRAYS = ("rows", "columns", "values")
 _CHUNK_ROWS = 1 << 18
+_CHUNK_FEATURES = 1 << 13
 
 
 def save_explanation(explanation: Explanation, path: Path) -> Path:
@@ -74,7 +83,8 @@ def load_explanation(path: Path) -> Explanation:
                 f"{path} was saved by a newer version of napari-maskvit; update to open it."
             )
         levels = {name: _read_level(group[name], name) for name in facts["levels"]}
-        return _explanation(facts["explanation"], levels)
+        features = _read_features(group[_FEATURES]) if facts.get(_FEATURES) else None
+        return _explanation(facts["explanation"], levels, features)
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
         raise ExplainError(
             f"The explanation at {path} is damaged ({type(error).__name__}: {error}). Run it again."
@@ -86,16 +96,16 @@ def _write(explanation: Explanation, partial: Path) -> None:
 
     group = zarr.open_group(partial, mode="w")
     for name, attention in explanation.levels.items():
-        level = group.create_group(name)
-        for array in _ARRAYS:
-            data = getattr(attention, array)
-            rows = max(1, min(len(data), _CHUNK_ROWS))
-            level.create_array(array, data=data, chunks=(rows, *data.shape[1:]))
-        level.attrs.update({fact: _plain(getattr(attention, fact)) for fact in _LEVEL_FACTS})
+        about = {fact: _plain(getattr(attention, fact)) for fact in _LEVEL_FACTS}
+        _write_arrays(group.create_group(name), attention, _ARRAYS, _CHUNK_ROWS, about)
+    features = explanation.features
+    if features is not None:
+        there, about = group.create_group(_FEATURES), {"maker": features.maker}
+        _write_arrays(there, features, _FEATURE_ARRAYS, _CHUNK_FEATURES, about)
     facts = {
         item.name: _plain(getattr(explanation, item.name))
         for item in fields(explanation)
-        if item.name not in ("levels", "prediction", "statistics")
+        if item.name not in ("levels", "prediction", "statistics", _FEATURES)
     }
     prediction = explanation.prediction
     facts["prediction"] = None if prediction is None else _plain(asdict(prediction))
@@ -106,15 +116,47 @@ def _write(explanation: Explanation, partial: Path) -> None:
             "format": FORMAT,
             "version": VERSION,
             "levels": list(explanation.levels),
+            _FEATURES: features is not None,
             "explanation": facts,
         }
     )
 
 
+def _write_arrays(
+    group: Any, source: object, names: Sequence[str], rows: int, about: dict[str, Any]
+) -> None:
+    arrays = [getattr(source, name) for name in names]
+    for name, data in zip(names, arrays, strict=True):
+        chunk = max(1, min(len(data), rows))
+        group.create_array(name, data=data, chunks=(chunk, *data.shape[1:]))
+    group.attrs.update(about | {"checksum": _checksum(arrays)})
+
+
+def _read_arrays(group: Any, names: Sequence[str]) -> list[NDArray[Any]]:
+    arrays = [np.asarray(group[name][:]) for name in names]
+    if len({len(one) for one in arrays}) > 1:
+        raise ValueError(f"the arrays of {group.name} differ in length")
+    # To zarr, a file that has gone is one of zeros.
+    if group.attrs.get("checksum", _checksum(arrays)) != _checksum(arrays):
+        raise ValueError(f"{group.name} is not what was written")
+    return arrays
+
+
+def _checksum(arrays: Sequence[NDArray[Any]]) -> int:
+    total = 0
+    for one in arrays:
+        total = zlib.crc32(np.ascontiguousarray(one).data.cast("B") if one.size else b"", total)
+    return total
+
+
+def _read_features(group: Any) -> PatchFeatures:
+    rows, columns, values = _read_arrays(group, _FEATURE_ARRAYS)
+    part = FeaturePart(rows, columns, tuple(values))
+    return PatchFeatures((part,), values.shape[1], str(group.attrs["maker"]))
+
+
 def _read_level(group: Any, name: str) -> LevelAttention:
-    rows, columns, values, coverage = (np.asarray(group[array][:]) for array in _ARRAYS)
-    if not len(rows) == len(columns) == len(values) == len(coverage):
-        raise ValueError(f"the arrays of the {name} level differ in length")
+    rows, columns, values, coverage = _read_arrays(group, _ARRAYS)
     shape = group.attrs["shape"]
     window = group.attrs["window"]
     return LevelAttention(
@@ -129,7 +171,9 @@ def _read_level(group: Any, name: str) -> LevelAttention:
     )
 
 
-def _explanation(facts: dict[str, Any], levels: dict[str, LevelAttention]) -> Explanation:
+def _explanation(
+    facts: dict[str, Any], levels: dict[str, LevelAttention], features: PatchFeatures | None
+) -> Explanation:
     prediction = facts.pop("prediction")
     statistics = Statistics(**facts.pop("statistics"))
     for name in ("slide_shape", "masking", "frozen", "warnings"):
@@ -138,6 +182,7 @@ def _explanation(facts: dict[str, Any], levels: dict[str, LevelAttention]) -> Ex
         levels=levels,
         prediction=None if prediction is None else _prediction(prediction),
         statistics=statistics,
+        features=features,
         **facts,
     )
 
