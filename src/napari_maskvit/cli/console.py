@@ -9,6 +9,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def note(sentence: str) -> None:
+    """Say what is good to know, in one line."""
+    err.print(Text(" ".join(sentence.split())))
+
+
 def warn(sentence: str) -> None:
     """Say what speaks against a result, in yellow."""
     err.print(Text(f"Mind: {sentence}", style="yellow"))

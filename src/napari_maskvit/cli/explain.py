@@ -51,12 +51,21 @@ def explain(
     precision: Precision = "auto",
     spacing: Spacing = None,
     overwrite: Overwrite = False,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of an earlier result: only what has changed since is computed. Without "
+            "it, that of the result that --overwrite replaces.",
+        ),
+    ] = None,
 ) -> None:
     """Run the model; write prediction, heatmaps and a picture.
 
     The folder holds prediction.json, explanation.zarr, a heatmap-LEVEL.tif for each level,
     the mask that was used, and overlay.png. It appears when everything in it is there.
     """
+    from napari_maskvit.cli.earlier import earlier_of
     from napari_maskvit.cli.journey import Settings, parse_masking
     from napari_maskvit.cli.output import check_folder
 
@@ -64,6 +73,7 @@ def explain(
     jobs = plan(slides, output, mask)
     for _, folder, _ in jobs:
         check_folder(folder, overwrite=overwrite)
+    earlier = [earlier_of(path, folder, since, alone=len(jobs) == 1) for path, folder, _ in jobs]
 
     from napari_maskvit.model import load_model, resolve_device, resolve_precision
 
@@ -71,9 +81,9 @@ def explain(
     resolve_precision(precision, resolve_device(device))
     chosen = load_model(model)
     failures = 0
-    for path, folder, mask_path in jobs:
+    for (path, folder, mask_path), known in zip(jobs, earlier, strict=True):
         try:
-            explain_one(path, folder, mask_path, chosen, settings, spacing)
+            explain_one(path, folder, mask_path, chosen, settings, spacing, known)
         except MaskvitError as error:
             if len(jobs) == 1:
                 raise
@@ -138,14 +148,15 @@ def explain_one(
     model: models.Model,
     settings: Settings,
     spacing: float | None,
+    earlier: Path | None = None,
 ) -> None:
-    """One slide, from file to folder."""
+    """One slide, from file to folder; what the store of an earlier result knows is spared."""
     from napari_maskvit.cli.journey import explain_slide, mask_of, opened
     from napari_maskvit.cli.results import write_results
 
     with opened(path, spacing) as slide:
         mask = mask_of(slide, mask_path)
-        explanation = explain_slide(slide, mask, model, settings)
+        explanation = explain_slide(slide, mask, model, settings, earlier)
         source = "found" if mask_path is None else str(mask_path)
         say(write_results(folder, slide, mask, explanation, source), folder)
 
@@ -156,6 +167,10 @@ def say(summary: dict[str, Any], folder: Path) -> None:
     kept, total = summary["kept"], summary["total"]
     shares = (f"{kept[level]:,} of {total[level]:,} {NOUNS[level]}" for level in kept)
     out.print(f"  looked at {', '.join(shares)}")
+    patches = summary["patches"]
+    if patches["known"]:
+        both = patches["known"] + patches["computed"]
+        out.print(f"  {patches['known']:,} of {both:,} patches were known from the earlier result")
     on_glass = summary["background_attention"].items()
     out.print(f"  attention on glass: {', '.join(f'{lv} {mass:.1%}' for lv, mass in on_glass)}")
     for sentence in summary["warnings"]:

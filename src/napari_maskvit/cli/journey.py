@@ -82,8 +82,11 @@ def mask_of(slide: Slide, given: Path | None) -> TissueMask:
         return segment_tissue(slide)
 
 
-def explain_slide(slide: Slide, mask: TissueMask, model: Model, settings: Settings) -> Explanation:
-    """Run the model with a bar on stderr; Ctrl-C ends it."""
+def explain_slide(
+    slide: Slide, mask: TissueMask, model: Model, settings: Settings, earlier: Path | None = None
+) -> Explanation:
+    """Run the model with a bar on stderr, on what an earlier result lacks; Ctrl-C ends it."""
+    from napari_maskvit.cli.earlier import go_on_from
     from napari_maskvit.explain import Explainer
 
     explainer = Explainer(
@@ -94,6 +97,8 @@ def explain_slide(slide: Slide, mask: TissueMask, model: Model, settings: Settin
         device=settings.device,
         precision=settings.precision,
     )
+    if earlier is not None:
+        go_on_from(explainer, earlier)
     return _with_bar(explainer, mask, slide.name)
 
 

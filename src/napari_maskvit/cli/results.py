@@ -7,6 +7,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_maskvit.cli.earlier import STORE
 from napari_maskvit.cli.output import SUMMARY, appearing
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def write_results(
 
     shown = explanation.heatmap_levels
     with appearing(folder) as fresh:
-        explanation.save(fresh / "explanation.zarr")
+        explanation.save(fresh / STORE)
         mask.save(fresh / "mask.tif", slide)
         for level in shown:
             explanation.heatmap(level).save(fresh / f"heatmap-{level}.tif")
@@ -94,6 +95,10 @@ def summarise(
         "kept": dict(statistics.kept),
         "total": dict(statistics.total),
         "background_attention": dict(statistics.background_mass),
+        "patches": {
+            "computed": statistics.computed_patches,
+            "known": statistics.cached_patches,
+        },
         "undecodable_tiles": statistics.undecodable_tiles,
         "device": explanation.device,
         "precision": explanation.precision,
