@@ -58,7 +58,7 @@ def test_everything_is_as_it_was(ran, hand, settle, viewer, slide_path, no_panel
         assert session.hand.tool == "brush"
         assert session.hand.brush_um == ran.hand.brush_um
         assert not session.outdated, "mask and explanation are of one moment"
-        # A stroke needs a run of everything, since nothing is known of the patches: it says so.
+        # A stroke needs a run of everything, since the threshold is another now: it says so.
         session.tissue.layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
         qtbot.waitUntil(lambda: "corrected since" in (session.busy or ""), timeout=10_000)
         settle(session)

@@ -24,6 +24,7 @@ from napari_maskvit.viewer.late_picture import show_later
 from napari_maskvit.viewer.layers import HeatmapLayers, level0_position
 from napari_maskvit.viewer.live import LiveUpdate
 from napari_maskvit.viewer.model_desk import missing
+from napari_maskvit.viewer.recalling import Recalling
 from napari_maskvit.viewer.runs import Request, Step, run_steps
 from napari_maskvit.viewer.why import WhyDesk
 
@@ -53,12 +54,12 @@ class AttentionDesk:
         self.beside = PlainBeside(self)
         self.live = LiveUpdate(self)
         self.check = MaskCheck(self)
+        self.recalling = Recalling(self)
         self.changes = ChangesDesk(session)
         self.why = WhyDesk(session)
         self.finer = FinerDesk(session)
         self.picture_seconds = 0.0
         self._run_next = False
-        self._taken: Explanation | None = None
         self._told_missing: Explanation | None = None
 
     @property
@@ -101,8 +102,7 @@ class AttentionDesk:
             self.run()
         elif models.model is None:
             self._say_missing(explanation)
-        elif explanation is self._taken:
-            # It comes from elsewhere: no patch of it is known here.
+        elif self.recalling.is_unknown(explanation):
             self.check.follow()
         elif explanation.complete and explanation.model_sha256 == models.model.sha256:
             self.run_for(self.live.request(focus), "")
@@ -142,7 +142,6 @@ class AttentionDesk:
         """Show explanations that come from elsewhere."""
         self.beside.end(self.paint)
         self.explanation, self.beside.explanation = explanation, reference
-        self._taken = explanation
         self.live.drop()
         if explanation is None:
             self.layers.clear()
@@ -150,6 +149,7 @@ class AttentionDesk:
             self.layers.explain(explanation, self.drawn)
         self.session.explanation_changed.emit()
         self.check.start()
+        self.recalling.take(explanation, reference)
 
     def mask_changed(self, box: tuple[slice, slice]) -> None:
         """The mask changed there: note it, and follow it if that is wanted."""
@@ -252,6 +252,7 @@ class AttentionDesk:
             self.check.follow()
         elif waiting:
             self.run()
+        self.recalling.start()
 
     def _say_missing(self, explanation: Explanation) -> None:
         """Say once that a correction is not followed, and why."""

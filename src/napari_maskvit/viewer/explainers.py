@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_maskvit.viewer.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
-    from napari_maskvit.explain import Explainer
+    from napari_maskvit.explain import Explainer, Explanation
     from napari_maskvit.model import Model
     from napari_maskvit.slide import Slide
 
@@ -40,12 +40,20 @@ class RunOptions:
 
 
 class Explainers:
-    """Makes explainers and keeps the latest ones."""
+    """Makes explainers and keeps the latest ones.
+
+    Attributes
+    ----------
+    earlier
+        Explanations of the slide that others made: an explainer knows what those of its own kind
+        know.
+    """
 
     def __init__(self) -> None:
         self._engine = Lock()
         """Held by whatever computes: runs share caches and cores."""
-        self._kept: dict[tuple[Any, ...], Explainer] = {}
+        self.earlier: tuple[Explanation, ...] = ()
+        self._kept: dict[tuple[Any, ...], _Kept] = {}
 
     @contextmanager
     def at_work(self, slide: Slide, model: Model, options: RunOptions) -> Iterator[Explainer]:
@@ -62,19 +70,37 @@ class Explainers:
         from napari_maskvit.explain import Explainer
 
         key = (slide.identity, slide.spacing, model.sha256, options)
-        known = self._kept.pop(key, None)
+        kept = self._kept.pop(key, None)
         while len(self._kept) >= MOST:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = known or Explainer(
-            slide,
-            model,
-            masking=options.masking,
-            threshold=options.threshold,
-            device=options.device,
-            precision=options.precision,
-        )
-        return self._kept[key]
+        if kept is None:
+            made = Explainer(
+                slide,
+                model,
+                masking=options.masking,
+                threshold=options.threshold,
+                device=options.device,
+                precision=options.precision,
+            )
+            kept = _Kept(made)
+        self._kept[key] = kept
+        kept.learn(self.earlier)
+        return kept.explainer
 
     def clear(self) -> None:
         """Forget all, as when another slide comes."""
-        self._kept = {}
+        self._kept, self.earlier = {}, ()
+
+
+@dataclass
+class _Kept:
+    """An explainer, and the explanations whose patches it was told."""
+
+    explainer: Explainer
+    told: tuple[Explanation, ...] = ()
+
+    def learn(self, earlier: tuple[Explanation, ...]) -> None:
+        if self.told is not earlier:
+            for explanation in earlier:
+                self.explainer.recall(explanation)
+            self.told = earlier

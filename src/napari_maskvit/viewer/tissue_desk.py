@@ -92,6 +92,7 @@ class TissueDesk:
         self.session.hand.take_over(self.editor.layer, held)
         self.session.mask_changed.emit()
         self.session.attention.check.start()
+        self.session.attention.recalling.start()
 
     def load(self, path: Path) -> None:
         """Read a mask file in a worker."""
