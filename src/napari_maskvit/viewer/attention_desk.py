@@ -21,9 +21,10 @@ from napari_maskvit.viewer.explainers import RunOptions
 from napari_maskvit.viewer.finer import FinerDesk
 from napari_maskvit.viewer.jobs import Job
 from napari_maskvit.viewer.late_picture import show_later
-from napari_maskvit.viewer.layers import HeatmapLayers, level0_position
+from napari_maskvit.viewer.layers import HeatmapLayers
 from napari_maskvit.viewer.live import LiveUpdate
 from napari_maskvit.viewer.model_desk import missing
+from napari_maskvit.viewer.placing import level0_position
 from napari_maskvit.viewer.recalling import Recalling
 from napari_maskvit.viewer.runs import Request, Step, run_steps
 from napari_maskvit.viewer.why import WhyDesk

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.layers import TAG, insert_quietly, remove
 from napari_maskvit.viewer.marks import outline_only
+from napari_maskvit.viewer.placing import TAG, insert_quietly, remove
 
 if TYPE_CHECKING:
     import napari

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_maskvit.viewer.layers import TAG
+from napari_maskvit.viewer.placing import TAG
 from napari_maskvit.viewer.telling import told
 
 if TYPE_CHECKING:

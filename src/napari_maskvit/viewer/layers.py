@@ -1,97 +1,20 @@
-"""Layers for a slide and for attention over it, and the one place that knows their geometry."""
+"""Attention over a slide: a layer a level."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_maskvit.viewer.display import LEVELS, Display
+from napari_maskvit.viewer.placing import TAG, geometry, insert_quietly, kind_of, remove
 
 if TYPE_CHECKING:
     import napari
 
     from napari_maskvit.explain import Explanation, Heatmap
-    from napari_maskvit.slide import Slide
-
-TAG = "maskvit"
-"""Key of a layer's metadata under which the layers made here are known."""
 
 ATTENTION_NAMES = {level: f"attention: {level}" for level in LEVELS}
-
-
-def geometry(step_px: float, spacing: float | None) -> dict[str, Any]:
-    """Scale, translate and units of a layer over a slide.
-
-    Parameters
-    ----------
-    step_px
-        Side of a layer pixel in level-0 pixels.
-    spacing
-        µm of a level-0 pixel; None, as long as nobody knows, counts a pixel as 1 µm.
-
-    Returns
-    -------
-    dict
-        Layer arguments. napari puts the *centre* of the first pixel at the origin, so that a
-        coarser layer has to move by half the difference for its corner to meet the slide's. The
-        unit is the same for all: beside a layer in pixels napari leaves out every unit, loudly.
-    """
-    um = spacing or 1.0
-    shift = (step_px - 1) / 2 * um
-    return {"scale": (step_px * um,) * 2, "translate": (shift, shift), "units": ("um", "um")}
-
-
-def level0_position(world: Sequence[float], spacing: float | None) -> tuple[float, float]:
-    """Level-0 pixel (x, y) under a world position (..., y, x)."""
-    um = spacing or 1.0
-    return world[-1] / um + 0.5, world[-2] / um + 0.5
-
-
-def slide_layer_data(slide: Slide) -> tuple[Any, dict[str, Any], str]:
-    """A lazily read multiscale RGB image of a slide, as napari's LayerData."""
-    source = {
-        "kind": "slide",
-        "path": str(Path(slide.path).absolute()),
-        "identity": slide.identity,
-        "spacing": slide.spacing,
-        "spacing_source": slide.spacing_source,
-    }
-    arguments = {
-        "name": slide.name,
-        "rgb": True,
-        "multiscale": True,
-        "cache": False,  # decoded tiles are kept below, within a bound
-        "metadata": {TAG: source, "slide": slide},
-        **geometry(1.0, slide.spacing),
-    }
-    return list(slide.levels), arguments, "image"
-
-
-def kind_of(layer: Any) -> str | None:
-    """Which of our layers this is ("slide", "mask", "outline", "attention"), if it is one."""
-    tag = layer.metadata.get(TAG)
-    return str(tag.get("kind")) if isinstance(tag, dict) else None
-
-
-def insert_quietly(viewer: napari.Viewer, index: int, layer: Any) -> None:
-    """Add a layer at its place in the stack and leave the selection as it was."""
-    selected = set(viewer.layers.selection)
-    active = viewer.layers.selection.active
-    empty = not viewer.layers
-    viewer.layers.insert(index, layer)
-    if not empty:
-        viewer.layers.selection = selected
-        viewer.layers.selection.active = active
-
-
-def remove(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
-    """Take layers away, those that are still there."""
-    for layer in layers:
-        if layer in viewer.layers:
-            viewer.layers.remove(layer)
 
 
 class HeatmapLayers:

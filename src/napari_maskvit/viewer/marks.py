@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_maskvit.viewer.boxes import Box, everything
 from napari_maskvit.viewer.colours import label_colours
-from napari_maskvit.viewer.layers import TAG
+from napari_maskvit.viewer.placing import TAG
 
 Levels = Sequence[NDArray[np.uint8]]
 

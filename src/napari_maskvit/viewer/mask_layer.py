@@ -15,8 +15,8 @@ from napari_maskvit.viewer.areas import Areas
 from napari_maskvit.viewer.boxes import Box, bounding_box, everything, tiles
 from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
 from napari_maskvit.viewer.history import Write, box_of, writes_of
-from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
 from napari_maskvit.viewer.marks import Levels, Marks, mark_levels
+from napari_maskvit.viewer.placing import TAG, geometry, insert_quietly, kind_of, remove
 
 if TYPE_CHECKING:
     import napari

@@ -66,7 +66,7 @@ def read(path: str | Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
 def _described(path: Path) -> tuple[Any, dict[str, Any], str]:
     """A layer for one file, or for the slide of a folder that *Save* wrote."""
     from napari_maskvit.slide import open_slide
-    from napari_maskvit.viewer.layers import slide_layer_data
+    from napari_maskvit.viewer.slide_layer import slide_layer_data
     from napari_maskvit.viewer.state import is_state_folder, slide_of
 
     restore = path if is_state_folder(path) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.layers import TAG, remove
+from napari_maskvit.viewer.placing import TAG, remove
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,9 +18,9 @@ from napari_maskvit.viewer.hand import Hand
 from napari_maskvit.viewer.hover import Hover
 from napari_maskvit.viewer.jobs import Jobs
 from napari_maskvit.viewer.keys import bind_keys
-from napari_maskvit.viewer.layers import kind_of
 from napari_maskvit.viewer.memory import Memory
 from napari_maskvit.viewer.model_desk import ModelDesk
+from napari_maskvit.viewer.placing import kind_of
 from napari_maskvit.viewer.slide_desk import SlideDesk
 from napari_maskvit.viewer.telling import told
 from napari_maskvit.viewer.timeline_desk import TimelineDesk

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.layers import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.placing import TAG, geometry, insert_quietly, kind_of, remove
 
 if TYPE_CHECKING:
     import napari

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.errors import SlideError
 from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.layers import TAG, geometry, kind_of, slide_layer_data
+from napari_maskvit.viewer.placing import TAG, geometry, kind_of
+from napari_maskvit.viewer.slide_layer import slide_layer_data
 
 if TYPE_CHECKING:
     from napari_maskvit.slide import Slide
