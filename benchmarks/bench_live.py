@@ -194,7 +194,7 @@ class Bench:
 
     def time_pictures(self) -> None:
         """Note how long the picture of an answer takes to make, in its worker."""
-        from napari_maskvit.viewer import runs
+        from napari_maskvit.viewer.work import runs
 
         make = runs.heatmap_for
 

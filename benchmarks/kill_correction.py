@@ -84,7 +84,7 @@ def report(losses: list[Loss], limit: float) -> int:
 
 def kill_once(slide: Path, after: float) -> Loss:
     """Let a process paint for some seconds, kill it, and see what is left."""
-    from napari_maskvit.viewer import unsaved
+    from napari_maskvit.viewer.saving import unsaved
 
     log = slide.with_name("strokes.log")
     log.unlink(missing_ok=True)

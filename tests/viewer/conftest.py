@@ -201,7 +201,7 @@ def hand(viewer: Any, qtbot: Any) -> Hand:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of every level, minute and untrained."""
-    from napari_maskvit.viewer.torch_import import import_torch
+    from napari_maskvit.viewer.work.torch_import import import_torch
 
     import_torch()
     import torch

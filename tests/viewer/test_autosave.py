@@ -12,8 +12,8 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import painted
-from napari_maskvit.viewer import unsaved
-from napari_maskvit.viewer.unsaved import Work
+from napari_maskvit.viewer.saving import unsaved
+from napari_maskvit.viewer.saving.unsaved import Work
 
 pytestmark = pytest.mark.window
 
@@ -185,7 +185,7 @@ def test_newer_work_than_what_was_saved_is_asked_about_once(
     from napari_maskvit.viewer.dock import MaskvitWidget
 
     told = []
-    monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
+    monkeypatch.setattr("napari_maskvit.viewer.words.notices.tell", told.append)
     ran.save()
     settle(ran)
     saved = ran.explanation
@@ -232,7 +232,7 @@ def test_restored_work_is_out_of_date_where_nothing_follows_it(
 def test_a_window_closed_while_a_thread_has_yet_to_write_loses_nothing(
     found, hand, viewer, qtbot, settle, slide_path, monkeypatch
 ):
-    from napari_maskvit.viewer.jobs import Job
+    from napari_maskvit.viewer.work.jobs import Job
 
     # The thread pool is full of other work: what it was given is never begun.
     with monkeypatch.context() as patch:
@@ -248,7 +248,7 @@ def test_restoring_while_what_was_saved_is_still_read(
 ):
     from threading import Event
 
-    from napari_maskvit.viewer import memory
+    from napari_maskvit.viewer.saving import memory
     from napari_maskvit.viewer.session import Session
 
     ran.save()
@@ -292,7 +292,7 @@ def test_work_that_a_restore_replaces_stays_in_the_timeline(
 
 
 def some_work(rng=None, kinds=4):
-    from napari_maskvit.viewer.timeline import Timeline
+    from napari_maskvit.viewer.timeline.timeline import Timeline
 
     rng = rng or np.random.default_rng(0)
     found = TissueMask((rng.random((50, 60)) < 0.5).astype(np.uint8), 2.0, "found")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_maskvit.viewer.jobs import Jobs, once
+from napari_maskvit.viewer.work.jobs import Jobs, once
 
 pytestmark = pytest.mark.window
 

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("napari", reason="needs the gui extra")
 
-from napari_maskvit.viewer import unsaved
+from napari_maskvit.viewer.saving import unsaved
 
 pytestmark = pytest.mark.window
 

@@ -10,9 +10,9 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from napari_maskvit.slide import open_slide
 from napari_maskvit.tissue import TissueMask, segment_tissue
 from napari_maskvit.tissue.edits import between, grown, holes_filled, painted, shrunk, smoothed
-from napari_maskvit.viewer.boxes import tiles
-from napari_maskvit.viewer.marks import mark_levels
-from napari_maskvit.viewer.mask_layer import MaskLayer
+from napari_maskvit.viewer.layers.boxes import tiles
+from napari_maskvit.viewer.layers.marks import mark_levels
+from napari_maskvit.viewer.layers.mask import MaskLayer
 
 pytestmark = pytest.mark.window
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.parts.controls import Choice, Number
-from napari_maskvit.viewer.wording import NB, area
+from napari_maskvit.viewer.words.wording import NB, area
 
 pytestmark = pytest.mark.window
 

@@ -9,10 +9,10 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_maskvit.viewer.answers import pinned
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.parts.controls import Choice
-from napari_maskvit.viewer.wording import NB, share
+from napari_maskvit.viewer.words.answers import pinned
+from napari_maskvit.viewer.words.wording import NB, share
 
 pytestmark = pytest.mark.window
 

@@ -32,7 +32,7 @@ def known(bundle, monkeypatch):
 def said(monkeypatch):
     """What is told, beside what went wrong."""
     told: list[str] = []
-    monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
+    monkeypatch.setattr("napari_maskvit.viewer.words.notices.tell", told.append)
     return told
 
 

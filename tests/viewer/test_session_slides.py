@@ -110,7 +110,7 @@ def test_only_the_slide_that_is_studied_is_seen_and_in_view(
 
 def test_a_mask_layer_removed_by_mistake_is_said_to_be_safe(session, viewer, settle, monkeypatch):
     told = []
-    monkeypatch.setattr("napari_maskvit.viewer.notices.tell", told.append)
+    monkeypatch.setattr("napari_maskvit.viewer.words.notices.tell", told.append)
     session.find_tissue()
     settle(session)
     mask = session.mask

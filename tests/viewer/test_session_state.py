@@ -9,8 +9,14 @@ import pytest
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask
+from napari_maskvit.viewer.saving.state import (
+    State,
+    is_state_folder,
+    read_state,
+    slide_of,
+    write_state,
+)
 from napari_maskvit.viewer.session import Session
-from napari_maskvit.viewer.state import State, is_state_folder, read_state, slide_of, write_state
 
 GLASS = (80.0, 900.0)
 
@@ -147,7 +153,7 @@ def test_what_breaks_in_the_middle_leaves_the_older_state(tmp_path, monkeypatch,
         if when == "parts":
             patch.setattr(TissueMask, "save", full)
         elif when == "session":
-            patch.setattr("napari_maskvit.viewer.state.json.dumps", full)
+            patch.setattr("napari_maskvit.viewer.saving.state.json.dumps", full)
         else:
             rename = type(folder).rename
             patch.setattr(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_maskvit.explain import Heatmap
-from napari_maskvit.viewer.stale import Stale, kept_where_stale
+from napari_maskvit.viewer.layers.stale import Stale, kept_where_stale
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.model import Prediction
-from napari_maskvit.viewer.entry import Entry, packed, unpacked
-from napari_maskvit.viewer.timeline import Timeline
+from napari_maskvit.viewer.timeline.entry import Entry, packed, unpacked
+from napari_maskvit.viewer.timeline.timeline import Timeline
 
 SHAPE = (37, 53)
 SAID = Prediction("classification", 1.0, "high", (0.25, 0.75), ("low", "high"))

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_maskvit.model import Prediction
-from napari_maskvit.viewer import answers, notices, wording
+from napari_maskvit.viewer.words import answers, notices, wording
 
 CASES = [
     (wording.significant, (0,), "0"),

@@ -40,7 +40,7 @@ def show_attention(viewer: napari.viewer.Viewer) -> None:
 
 def measure_tissue(viewer: napari.viewer.Viewer) -> None:
     """Layers > Measure: area of the tissue, its share of the slide, and what was corrected."""
-    from napari_maskvit.viewer import notices
+    from napari_maskvit.viewer.words import notices
 
     session = _session(viewer)
     areas, share = session.tissue.areas, session.tissue.share

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.placing import level0_position
+from napari_maskvit.viewer.layers.placing import level0_position
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation, Heatmap

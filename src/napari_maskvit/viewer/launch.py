@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_maskvit.viewer.jobs import once
 from napari_maskvit.viewer.session import Session
+from napari_maskvit.viewer.work.jobs import once
 
 if TYPE_CHECKING:
     import napari

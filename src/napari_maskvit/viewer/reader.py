@@ -28,7 +28,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _is_slide_name(path: Path) -> bool:
-    from napari_maskvit.viewer.state import is_state_folder
+    from napari_maskvit.viewer.saving.state import is_state_folder
 
     return path.suffix.lower() in SUFFIXES or is_state_folder(path)
 
@@ -46,7 +46,7 @@ def read(path: str | Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
     from napari import current_viewer
 
     from napari_maskvit.errors import MaskvitError
-    from napari_maskvit.viewer import notices
+    from napari_maskvit.viewer.words import notices
 
     layers: list[Any] = []
     for one in [path] if isinstance(path, str) else path:
@@ -66,8 +66,8 @@ def read(path: str | Sequence[str]) -> list[tuple[Any, dict[str, Any], str]]:
 def _described(path: Path) -> tuple[Any, dict[str, Any], str]:
     """A layer for one file, or for the slide of a folder that *Save* wrote."""
     from napari_maskvit.slide import open_slide
-    from napari_maskvit.viewer.slide_layer import slide_layer_data
-    from napari_maskvit.viewer.state import is_state_folder, slide_of
+    from napari_maskvit.viewer.layers.slide import slide_layer_data
+    from napari_maskvit.viewer.saving.state import is_state_folder, slide_of
 
     restore = path if is_state_folder(path) else None
     data = slide_layer_data(open_slide(slide_of(restore) if restore else path))

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from psygnal import Signal
 
 from napari_maskvit.errors import MaskvitError
-from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.attention_desk import AttentionDesk
-from napari_maskvit.viewer.autosave import Autosave
+from napari_maskvit.viewer.desks.attention import AttentionDesk
+from napari_maskvit.viewer.desks.models import ModelDesk
+from napari_maskvit.viewer.desks.slide import SlideDesk
+from napari_maskvit.viewer.desks.tissue import TissueDesk
 from napari_maskvit.viewer.display import Display
-from napari_maskvit.viewer.explainers import RunOptions
-from napari_maskvit.viewer.hand import Hand
 from napari_maskvit.viewer.hover import Hover
-from napari_maskvit.viewer.jobs import Jobs
 from napari_maskvit.viewer.keys import bind_keys
-from napari_maskvit.viewer.memory import Memory
-from napari_maskvit.viewer.model_desk import ModelDesk
-from napari_maskvit.viewer.placing import kind_of
-from napari_maskvit.viewer.slide_desk import SlideDesk
-from napari_maskvit.viewer.telling import told
-from napari_maskvit.viewer.timeline_desk import TimelineDesk
-from napari_maskvit.viewer.tissue_desk import TissueDesk
+from napari_maskvit.viewer.layers.placing import kind_of
+from napari_maskvit.viewer.saving.autosave import Autosave
+from napari_maskvit.viewer.saving.memory import Memory
+from napari_maskvit.viewer.timeline.desk import TimelineDesk
 from napari_maskvit.viewer.tools.desk import ToolDesk
+from napari_maskvit.viewer.tools.hand import Hand
+from napari_maskvit.viewer.words import notices
+from napari_maskvit.viewer.words.telling import told
+from napari_maskvit.viewer.work.explainers import RunOptions
+from napari_maskvit.viewer.work.jobs import Jobs
 
 if TYPE_CHECKING:
     import napari

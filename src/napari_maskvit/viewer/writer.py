@@ -27,7 +27,7 @@ def write_mask(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari_maskvit.errors import MaskvitError
     from napari_maskvit.tissue import TissueMask
-    from napari_maskvit.viewer import notices
+    from napari_maskvit.viewer.words import notices
 
     source = attributes.get("metadata", {}).get("maskvit", {})
     spacing = float(source.get("spacing") or np.ravel(attributes.get("scale", (1.0, 1.0)))[-1])

@@ -16,7 +16,7 @@ from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
-from napari_maskvit.viewer.wording import about_model, sentence
+from napari_maskvit.viewer.words.wording import about_model, sentence
 
 _LEVELS = {
     "patch": "Attention of each patch over its tokens: the finest picture",

@@ -9,17 +9,17 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QListWidget, QListWidgetItem
 
 from napari_maskvit.explain.signed import DIVERGING
-from napari_maskvit.viewer.answers import moved
-from napari_maskvit.viewer.changes import Compared
-from napari_maskvit.viewer.entry import Entry
+from napari_maskvit.viewer.desks.changes import Compared
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import Choice, allow, button
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
-from napari_maskvit.viewer.timeline_desk import MARKED
-from napari_maskvit.viewer.wording import area, gained_and_lost, probability, significant
+from napari_maskvit.viewer.timeline.desk import MARKED
+from napari_maskvit.viewer.timeline.entry import Entry
+from napari_maskvit.viewer.words.answers import moved
+from napari_maskvit.viewer.words.wording import area, gained_and_lost, probability, significant
 
 _ROWS = 6
 _WITH = "The earlier result that the one on display is compared with"

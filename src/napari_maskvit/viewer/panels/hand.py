@@ -7,7 +7,6 @@ from typing import Any
 
 from qtpy.QtWidgets import QPushButton, QSizePolicy
 
-from napari_maskvit.viewer.hand import MODES
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.panels.kinds import KindChoice
@@ -15,6 +14,7 @@ from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import Number, allow, button
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import show
+from napari_maskvit.viewer.tools.hand import MODES
 
 _TOOLS = {
     "brush": ("Brush", "Paint tissue that was missed (key 2 on the mask layer)"),

@@ -8,8 +8,8 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from napari_maskvit.tissue.kinds import EXCLUDED, GLASS, TISSUE, Kind
-from napari_maskvit.viewer.colours import TISSUE_COLOUR
 from napari_maskvit.viewer.keys import KIND_KEYS
+from napari_maskvit.viewer.layers.colours import TISSUE_COLOUR
 from napari_maskvit.viewer.parts.controls import Choice
 
 if TYPE_CHECKING:

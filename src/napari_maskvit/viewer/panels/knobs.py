@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from napari_maskvit.viewer.parts.columns import column
 from napari_maskvit.viewer.parts.controls import Number
 from napari_maskvit.viewer.parts.fold import Fold
-from napari_maskvit.viewer.wording import decimals_of
+from napari_maskvit.viewer.words.wording import decimals_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

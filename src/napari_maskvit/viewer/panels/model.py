@@ -20,7 +20,7 @@ from napari_maskvit.viewer.parts.columns import column, row
 from napari_maskvit.viewer.parts.controls import Choice, Number, allow, button
 from napari_maskvit.viewer.parts.fold import Fold
 from napari_maskvit.viewer.parts.text import Warnings, muted, say, wrapped
-from napari_maskvit.viewer.wording import about_model, levels_of, sizes_of
+from napari_maskvit.viewer.words.wording import about_model, levels_of, sizes_of
 
 if TYPE_CHECKING:
     from napari_maskvit.model import Model, ModelConfig

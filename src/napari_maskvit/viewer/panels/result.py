@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QWidget
 
-from napari_maskvit.viewer.answers import predicted
-from napari_maskvit.viewer.exporting import export
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.bars import ProbabilityBars, Scale
@@ -16,7 +14,9 @@ from napari_maskvit.viewer.parts.cautions import Cautions
 from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import allow, button
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
-from napari_maskvit.viewer.wording import computed, share
+from napari_maskvit.viewer.saving.exporting import export
+from napari_maskvit.viewer.words.answers import predicted
+from napari_maskvit.viewer.words.wording import computed, share
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation

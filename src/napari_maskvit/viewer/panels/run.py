@@ -8,13 +8,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QStackedWidget, QWidget
 
-from napari_maskvit.viewer.answers import both, pinned
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.controls import allow, button, show_progress
 from napari_maskvit.viewer.parts.line import Line
 from napari_maskvit.viewer.parts.style import set_role
-from napari_maskvit.viewer.wording import progress
+from napari_maskvit.viewer.words.answers import both, pinned
+from napari_maskvit.viewer.words.wording import progress
 
 if TYPE_CHECKING:
     from napari_maskvit.explain import Progress

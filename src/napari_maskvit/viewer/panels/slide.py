@@ -21,13 +21,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_maskvit.errors import SlideError
-from napari_maskvit.viewer import notices
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.columns import BOXED, column, row
 from napari_maskvit.viewer.parts.controls import Choice, button, guard_wheel
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import Warnings, elided, say, wrapped
-from napari_maskvit.viewer.wording import pixels, size, spacing
+from napari_maskvit.viewer.words import notices
+from napari_maskvit.viewer.words.wording import pixels, size, spacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

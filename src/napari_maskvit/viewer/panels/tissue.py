@@ -15,10 +15,10 @@ from napari_maskvit.viewer.parts.columns import BOXED, column, row
 from napari_maskvit.viewer.parts.controls import allow, button
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say, show, wrapped
-from napari_maskvit.viewer.wording import area, listing, share
+from napari_maskvit.viewer.words.wording import area, listing, share
 
 if TYPE_CHECKING:
-    from napari_maskvit.viewer.areas import Areas
+    from napari_maskvit.viewer.layers.areas import Areas
     from napari_maskvit.viewer.session import Session
 
 _REDRAW_MS = 120

@@ -16,7 +16,7 @@ from napari_maskvit.viewer.parts.controls import Number, allow, button
 from napari_maskvit.viewer.parts.fold import Fold
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
-from napari_maskvit.viewer.wording import area, size
+from napari_maskvit.viewer.words.wording import area, size
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_maskvit.explain.signed import DIVERGING
-from napari_maskvit.viewer.answers import moved
 from napari_maskvit.viewer.panels import reasons
 from napari_maskvit.viewer.panels.base import Panel
 from napari_maskvit.viewer.parts.colourbar import ColourBar
 from napari_maskvit.viewer.parts.columns import row
 from napari_maskvit.viewer.parts.controls import Choice, allow, button, show_progress
 from napari_maskvit.viewer.parts.text import muted, say, wrapped
-from napari_maskvit.viewer.wording import area, sentence
+from napari_maskvit.viewer.words.answers import moved
+from napari_maskvit.viewer.words.wording import area, sentence
 
 if TYPE_CHECKING:
-    from napari_maskvit.viewer.why import Without
+    from napari_maskvit.viewer.desks.why import Without
 
 _LEFT_OUT = (("One patch at a time", "patch"), ("One region at a time", "region"))
 _COMPUTE = (

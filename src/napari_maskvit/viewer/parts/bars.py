@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QSizePolicy, QWidg
 
 from napari_maskvit.viewer.parts.style import set_role
 from napari_maskvit.viewer.parts.text import wrapped
-from napari_maskvit.viewer.wording import probability, significant
+from napari_maskvit.viewer.words.wording import probability, significant
 
 _FULL = 1000
 _NAME_WIDTH = 150

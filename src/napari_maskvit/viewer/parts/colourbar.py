@@ -7,7 +7,7 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_maskvit.viewer.wording import significant
+from napari_maskvit.viewer.words.wording import significant
 
 _BAR = 14
 _GAP = 3

@@ -12,16 +12,16 @@ from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue import edits as make
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.kinds import KINDS, TISSUE, Kind
-from napari_maskvit.viewer import notices
-from napari_maskvit.viewer.history import Write
-from napari_maskvit.viewer.marks import Levels
-from napari_maskvit.viewer.telling import told
+from napari_maskvit.viewer.layers.history import Write
+from napari_maskvit.viewer.layers.marks import Levels
 from napari_maskvit.viewer.tools.fine import FineTool
 from napari_maskvit.viewer.tools.likeness import LikenessTool
 from napari_maskvit.viewer.tools.queue import EditQueue, Waiting
+from napari_maskvit.viewer.words import notices
+from napari_maskvit.viewer.words.telling import told
 
 if TYPE_CHECKING:
-    from napari_maskvit.viewer.mask_layer import MaskLayer
+    from napari_maskvit.viewer.layers.mask import MaskLayer
     from napari_maskvit.viewer.session import Session
 
 EDGE_UM = 10.0

@@ -12,8 +12,8 @@ from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.window import FineWindow
-from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
-from napari_maskvit.viewer.placing import TAG, geometry, insert_quietly, remove
+from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
+from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, remove
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk

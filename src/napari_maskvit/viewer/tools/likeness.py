@@ -10,9 +10,9 @@ import numpy as np
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import GLASS, TISSUE
 from napari_maskvit.tissue.likeness import Likeness
-from napari_maskvit.viewer.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
-from napari_maskvit.viewer.jobs import once
-from napari_maskvit.viewer.placing import TAG, insert_quietly, remove
+from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
+from napari_maskvit.viewer.layers.placing import TAG, insert_quietly, remove
+from napari_maskvit.viewer.work.jobs import once
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk

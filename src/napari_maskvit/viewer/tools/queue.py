@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import Edit
-from napari_maskvit.viewer.history import Write, writes_of
-from napari_maskvit.viewer.jobs import once
-from napari_maskvit.viewer.marks import Levels, mark_levels
+from napari_maskvit.viewer.layers.history import Write, writes_of
+from napari_maskvit.viewer.layers.marks import Levels, mark_levels
+from napari_maskvit.viewer.work.jobs import once
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk
