@@ -83,6 +83,11 @@ def test_half_the_size_is_float32_again_once_loaded(model: Model, tmp_path: Path
     assert load_model(half).patch.vit.cls_token.dtype == torch.float32
 
 
+def test_whoever_may_read_its_card_may_read_its_weights(model: Model, tmp_path: Path) -> None:
+    path = save_bundle(model, tmp_path / "bundle")
+    assert len({file.stat().st_mode for file in path.iterdir()}) == 1
+
+
 def test_a_copy_on_a_device_leaves_the_original_alone(model: Model) -> None:
     copy = model.to("cpu", "bfloat16")
     assert copy.patch.vit.cls_token.dtype == torch.bfloat16

@@ -57,6 +57,8 @@ def save_bundle(model: Model, path: str | Path, *, half: bool = False) -> Path:
         facts = model.config.model_copy(update={"weights_sha256": file_sha256(partial / WEIGHTS)})
         (partial / CONFIG).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (partial / CARD).write_text(model.card, encoding="utf-8")
+        # safetensors writes for the owner's eyes alone; a bundle is there to be given away.
+        (partial / WEIGHTS).chmod((partial / CONFIG).stat().st_mode)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)

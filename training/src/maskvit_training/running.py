@@ -124,8 +124,8 @@ def where_stopped(path: Path) -> tuple[str, int]:
         return str(checkpoint["hyper_parameters"]["digest"]), int(checkpoint["epoch"]) + 1
     except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
         raise TrainingError(
-            f"{path} cannot be opened ({type(error).__name__}: {error}). Remove it to train that "
-            "fold from its beginning."
+            f"{path} cannot be opened: it is damaged, or was not written by maskvit-train. Remove "
+            "it to train from the beginning."
         ) from error
 
 
