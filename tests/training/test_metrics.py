@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskvit_training.concordance import concordance_index
 from maskvit_training.metrics import (
+    Estimate,
     Predictions,
     bootstrapped,
     confusion,
@@ -69,6 +70,20 @@ def test_a_single_patient_has_no_interval():
     assert percent_interval(one) == "0.300"
     two = bootstrapped(values, ("p", "q", "q"), 50, 0.95, 0)
     assert (two.low, two.high) == (0.2, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.0, 0.0, 0.0), "0"),
+        ((0.0, -0.25, 0.5), "0.000 (-0.250 to 0.500)"),
+        ((0.0002, 0.0, 0.0011), "<0.001 (0.000 to 0.001)"),
+        ((-0.0002, float("nan"), float("nan")), ">-0.001"),
+        ((float("nan"),) * 3, "–"),
+    ],
+)
+def test_what_is_not_zero_does_not_look_like_it(numbers: tuple[float, ...], text: str):
+    assert percent_interval(Estimate(*numbers)) == text
 
 
 def test_counts_add_up():

@@ -85,8 +85,15 @@ def percent_interval(one: Estimate) -> str:
     if one.value == 0 and (spread == {0} or math.isnan(one.low)):
         return "0"  # exactly, and on every slide
     if math.isnan(one.low):
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+        return _digits(one.value)
+    return f"{_digits(one.value)} ({_digits(one.low)} to {_digits(one.high)})"
+
+
+def _digits(value: float) -> str:
+    """Three decimals; what is not 0 does not look like it."""
+    if 0 < abs(value) < 0.0005:
+        return "<0.001" if value > 0 else ">-0.001"
+    return f"{value:.3f}"
 
 
 def _tables(evaluation: Evaluation) -> list[Table]:
