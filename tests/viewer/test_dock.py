@@ -186,7 +186,7 @@ def test_the_foot_says_its_sentences_whole(dock, slide_path, bundle):
     dock.session.use_mask(segment_tissue(dock.session.slide))
     dock.session.use_model(bundle)
     dock.run.start.click()
-    assert dock.session.attention.is_waiting
+    assert dock.session.runs.is_waiting
     line = dock.run.said
     assert "model is loaded" in line.text()
     assert " ".join(line.lines()) == line.text()

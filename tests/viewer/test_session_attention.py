@@ -352,12 +352,12 @@ def test_waiting_for_the_model_is_said_and_can_be_cancelled(session, bundle, set
     qtbot.addWidget(panel)
     session.use_model(bundle)
     panel.start.click()
-    assert session.attention.is_waiting
+    assert session.runs.is_waiting
     assert panel.start.isHidden()
     assert not panel.stop.isHidden()
     assert "model is loaded" in panel.said.text()
     panel.stop.click()
-    assert not session.attention.is_waiting
+    assert not session.runs.is_waiting
     assert not panel.start.isHidden()
     settle(session)
     assert session.explanation is None

@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.viewer.desks.attention import AttentionDesk
 from napari_maskvit.viewer.desks.models import ModelDesk
+from napari_maskvit.viewer.desks.runs import RunDesk
 from napari_maskvit.viewer.desks.slide import SlideDesk
 from napari_maskvit.viewer.desks.tissue import TissueDesk
 from napari_maskvit.viewer.display import Display
@@ -41,7 +42,7 @@ class Session:
 
     Here is what several parts of the window need to know, and what a person can ask for; the rest
     is at the desks: ``slides``, ``tissue``, ``hand``, ``tools``, ``models``, ``attention``,
-    ``timeline``, ``memory`` and ``autosave``.
+    ``runs``, ``timeline``, ``memory`` and ``autosave``.
 
     Every signal is emitted on the main thread, after the attribute changed. Methods do not raise:
     what goes wrong becomes a napari notification and the signal ``failed``. What takes long runs in
@@ -88,6 +89,7 @@ class Session:
         self.models = ModelDesk(self)
         self.timeline = TimelineDesk(self)
         self.attention = AttentionDesk(self)
+        self.runs = RunDesk(self.attention)
         self.memory = Memory(self)
         self.autosave = Autosave(self)
         self._hover = Hover(self)
@@ -219,12 +221,12 @@ class Session:
     def run(self) -> None:
         """Run the model under the mask as it stands, and show what it attends to."""
         self.show(visible=True)
-        self.attention.run()
+        self.runs.run()
 
     @told
     def cancel(self) -> None:
         """Stop; what is there so far stays."""
-        self.attention.cancel()
+        self.runs.cancel()
 
     @told
     def compare(self, on: bool = True) -> None:
@@ -252,7 +254,7 @@ class Session:
     @property
     def running(self) -> bool:
         """Whether the model runs."""
-        return self.attention.is_running
+        return self.runs.is_running
 
     def save(self, folder: str | Path | None = None) -> Path | None:
         """Save mask, corrections, result and view into one folder; returns it at once."""
@@ -277,7 +279,7 @@ class Session:
             return
         self.closed = True
         self.autosave.close()
-        self.attention.cancel()
+        self.runs.cancel()
         self.jobs.close()
         self._hover.close()
         if self.tissue.editor:

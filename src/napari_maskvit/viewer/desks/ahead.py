@@ -71,6 +71,6 @@ class Ahead:
 
     def _tidy(self) -> None:
         """Where nothing came of a run, no empty layers are left of it."""
-        if self.desk.explanation is None and not self.desk.is_running:
+        if self.desk.explanation is None and not self.desk.session.runs.is_running:
             self.stop()
             self.desk.layers.clear()

@@ -54,7 +54,7 @@ class PlainBeside:
         request = Request(
             self.session.tissue.need_mask(), self.desk.looking_at(), lambda: self.desk.display
         )
-        self.desk.start(
+        self.session.runs.start(
             "plain",
             "Running plain attention",
             replace(self.session.models.options, masking=PLAIN),

@@ -88,12 +88,12 @@ class MaskCheck:
         models = self.session.models
         model = None if models.is_loading else models.model
         if explanation is None or model is None:
-            desk.run()
+            self.session.runs.run()
         elif explanation.complete and model.sha256 == explanation.model_sha256:
             # Whatever is computed anew shows as before until then.
             all_of_it = np.ones_like(desk.live.stale.patches)
             request = replace(desk.live.request(desk.looking_at()), stale=all_of_it)
-            desk.run_for(request, WORDS)
+            self.session.runs.run_for(request, WORDS)
         else:
             request = replace(desk.live.request(desk.looking_at()), update=False)
-            desk.run_for(request, WORDS)
+            self.session.runs.run_for(request, WORDS)

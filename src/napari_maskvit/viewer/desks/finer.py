@@ -83,7 +83,7 @@ class FinerDesk:
             or explanation is None
             or not explanation.complete
             or self.why_not is not None
-            or desk.is_running
+            or self.session.runs.is_running
         ):
             return
         level = _level(explanation, display)

@@ -71,7 +71,7 @@ class LiveUpdate:
             self._soon.start()
         # A mask without tissue has no answer; what was said of the one before stays, veiled.
         if self.on and editor.areas.tissue_mm2 > 0:
-            self.desk.update(self._centre(box, where, editor.spacing))
+            self.session.runs.update(self._centre(box, where, editor.spacing))
 
     def request(self, focus: tuple[float, float]) -> Request:
         """What an update asks for."""

@@ -104,7 +104,7 @@ class ModelDesk:
         self.model = model
         self.session.jobs.cancel(CHANNEL)
         self.session.model_changed.emit()
-        self.session.attention.go_on()
+        self.session.runs.go_on()
 
 
 def missing(explanation: Explanation) -> str:

@@ -46,7 +46,7 @@ class Recalling:
         slide, editor, models = self.session.slide, self.session.tissue.editor, self.session.models
         if explanation is None or desk.explanation is not explanation:
             return
-        if slide is None or editor is None or models.model is None or desk.is_running:
+        if slide is None or editor is None or models.model is None or self.session.runs.is_running:
             return
         model, options, mask = models.model, models.options, editor.mask
 

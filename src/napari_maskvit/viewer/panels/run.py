@@ -96,7 +96,7 @@ class RunPanel(Panel):
         if not running:
             self._far = ""
         self.buttons.setCurrentWidget(self.stop if running else self.start)
-        waits = running and (not self._far or self.session.attention.is_waiting)
+        waits = running and (not self._far or self.session.runs.is_waiting)
         if (waits or busy) and self.bar.maximum():
             self.bar.setRange(0, 0)
         if self.bar.isHidden() == (running or busy):
@@ -122,7 +122,7 @@ class RunPanel(Panel):
     def _words(self, running: bool, busy: bool) -> str:
         session, explanation = self.session, self.session.explanation
         if running:
-            return _WAITING if session.attention.is_waiting else self._far or _PLANNING
+            return _WAITING if session.runs.is_waiting else self._far or _PLANNING
         if busy:
             return f"{(session.busy or '').rstrip('.…')}…"
         if explanation is None:
