@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.explain.attention import AttentionPart
-from napari_maskvit.explain.regions import Found, RegionAnswer, RegionResult
+from napari_maskvit.explain.patches import Found
+from napari_maskvit.explain.regions import RegionAnswer, RegionResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

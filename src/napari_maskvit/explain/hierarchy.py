@@ -14,18 +14,13 @@ from napari_maskvit.explain.explanation import Explanation, Statistics
 from napari_maskvit.explain.lattice import LEVELS
 from napari_maskvit.explain.patch_features import FeaturePart, PatchFeatures, maker_of
 from napari_maskvit.explain.progress import Progress
-from napari_maskvit.explain.regions import (
-    Found,
-    RegionAnswer,
-    patch_attention,
-    token_attention,
-)
+from napari_maskvit.explain.regions import RegionAnswer, patch_attention, token_attention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_maskvit.explain.cache import ResultCache
-    from napari_maskvit.explain.patches import PatchResult
+    from napari_maskvit.explain.patches import Found, PatchResult
     from napari_maskvit.explain.plan import PatchPlan, Plan, RegionPlan
     from napari_maskvit.model import Model, Prediction
     from napari_maskvit.slide import Slide

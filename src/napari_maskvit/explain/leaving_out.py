@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_maskvit.explain.patches import Found
     from napari_maskvit.explain.plan import Plan
-    from napari_maskvit.explain.regions import Found, RegionAnswer
+    from napari_maskvit.explain.regions import RegionAnswer
     from napari_maskvit.model import Model
 
 PATCHES_AT_ONCE = 4096

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_maskvit.explain.regions import Found
+    from napari_maskvit.explain.patches import Found
     from napari_maskvit.model import ModelConfig
 
 

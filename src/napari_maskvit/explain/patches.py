@@ -12,7 +12,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_maskvit.explain.plan import PatchPlan
+
 _serials = count()
+
+Found = list[tuple["PatchPlan", "PatchResult"]]
+"""What was planned, and what was computed of it."""
 
 
 @dataclass(frozen=True, eq=False)

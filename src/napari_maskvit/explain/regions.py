@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_maskvit.explain.lattice import Lattice
-    from napari_maskvit.explain.patches import PatchResult
-    from napari_maskvit.explain.plan import PatchPlan, RegionPlan
+    from napari_maskvit.explain.patches import Found, PatchResult
+    from napari_maskvit.explain.plan import RegionPlan
 
 _serials = count()
-
-Found = list[tuple["PatchPlan", "PatchResult"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +86,7 @@ class RegionAnswer:
         return held + self.features.nbytes + self.plan.nbytes + 8 * len(self.results) + 1000
 
 
-def token_attention(
-    plan: RegionPlan, found: Sequence[tuple[PatchPlan, PatchResult]], lattice: Lattice, heads: int
-) -> AttentionPart:
+def token_attention(plan: RegionPlan, found: Found, lattice: Lattice, heads: int) -> AttentionPart:
     """The patch level's attention in a region, for those of its patches that are there."""
     n, t = lattice.patches_per_side, lattice.tokens_per_side
     if not found:
