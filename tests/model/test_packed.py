@@ -8,7 +8,7 @@ import torch
 
 from napari_maskvit.errors import ModelError
 from napari_maskvit.model import RegionArchitecture, masked_forward, packed
-from napari_maskvit.model.packed import Packing
+from napari_maskvit.model.packing import Packing
 from napari_maskvit.model.patch import PatchTransformer
 from napari_maskvit.model.region import RegionTransformer
 

@@ -19,11 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_maskvit.model.even import evened, is_narrow, linear
+from napari_maskvit.model.packing import Packing
+
 TOKEN_BUDGET = 2048
 """Kept tokens a batch that two CPU cores run fastest; more overflows their cache."""
 
 _ROWS_AT_ONCE = 512
-_ROWS_APART = 64
 _LENGTHS_APART = 16
 
 
@@ -42,134 +44,6 @@ class Encoded:
 
     features: Tensor
     attention: Tensor
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Sequences that attend in one call: `count` of them, `length` rows each."""
-
-    rows: slice | Tensor
-    count: int
-    length: int
-    sequences: slice
-    key_mask: Tensor | None = None
-    valid: Tensor | None = None
-
-    def take(self, rows: Tensor) -> Tensor:
-        """[S, ...] -> [count, length, ...]."""
-        return rows[self.rows].unflatten(0, (self.count, self.length))
-
-    def put(self, target: Tensor, values: Tensor) -> None:
-        """Write [count, length, ...] back to its rows."""
-        flat = values.flatten(0, 1)
-        if self.valid is None:
-            target[self.rows] = flat
-        else:
-            assert isinstance(self.rows, Tensor)
-            target[self.rows[self.valid]] = flat[self.valid]
-
-
-class Packing:
-    """Where the rows of each sequence lie in a packed batch.
-
-    Parameters
-    ----------
-    lengths
-        int64 [B], kept positions of each sequence; 0 leaves the prefix alone.
-    prefix
-        Prefix tokens of each sequence; the first one is the class token.
-    device
-        Where the rows live.
-    padded
-        Attend in one padded call with a key mask (fast on a GPU, where a call is dear) instead of
-        one call for each run of equal lengths (fast on a CPU, where padding is dear).
-    """
-
-    def __init__(
-        self, lengths: Tensor, prefix: int, device: torch.device, padded: bool | None = None
-    ) -> None:
-        kept = lengths.to("cpu", torch.int64)
-        full = kept + prefix
-        ends = full.cumsum(0)
-        first = ends - full
-        self.prefix = prefix
-        self.sequences = len(full)
-        self.tokens = int(kept.sum())
-        self.rows = self.tokens + prefix * self.sequences
-        self.device = device
-        sequence_of_token = torch.repeat_interleave(torch.arange(self.sequences), kept)
-        token_rows = torch.arange(self.tokens) + prefix * (sequence_of_token + 1)
-        prefix_rows = (first[:, None] + torch.arange(prefix)).flatten()
-        self.first_rows = first.to(device)
-        self.token_rows = token_rows.to(device)
-        self.prefix_rows = prefix_rows.to(device)
-        if padded is None:
-            padded = device.type != "cpu"
-        self.groups = self._padded_group(first, full) if padded else self._runs(full)
-
-    @staticmethod
-    def _runs(full: Tensor) -> list[_Group]:
-        lengths, counts = torch.unique_consecutive(full, return_counts=True)
-        groups, row, sequence = [], 0, 0
-        for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
-            stop = row + length * count
-            sequences = slice(sequence, sequence + count)
-            groups.append(_Group(slice(row, stop), count, length, sequences))
-            row, sequence = stop, sequence + count
-        return groups
-
-    def _padded_group(self, first: Tensor, full: Tensor) -> list[_Group]:
-        longest, shortest = int(full.max()), int(full.min())
-        if longest == shortest:
-            return self._runs(full)
-        # Fused GPU kernels want a key mask whose rows are aligned to eight entries.
-        longest = -(-longest // 8) * 8
-        steps = torch.arange(longest)
-        inside = steps < full[:, None]
-        rows = torch.where(inside, first[:, None] + steps, first[:, None])
-        return [
-            _Group(
-                rows.flatten().to(self.device),
-                self.sequences,
-                longest,
-                slice(0, self.sequences),
-                inside[:, None, None].to(self.device),
-                inside.flatten().nonzero()[:, 0].to(self.device),
-            )
-        ]
-
-    def join(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """Prefix [P, D] and tokens [T, D] -> rows [S, D], and some of zeros (see `even`)."""
-        space = even(self.rows, tokens)
-        rows = tokens.new_empty(space, tokens.shape[1])
-        rows[self.prefix_rows] = prefix.to(tokens.dtype).repeat(self.sequences, 1)
-        rows[self.token_rows] = tokens
-        rows[self.rows :] = 0
-        return rows
-
-
-def even(count: int, like: Tensor) -> int:
-    """So many rows, or some more where every new number of rows would cost memory for good.
-
-    On a CPU, bfloat16 products run through oneDNN, which makes a kernel for each number of rows it
-    meets, and keeps it.
-    """
-    if _is_narrow(like):
-        return -(-count // _ROWS_APART) * _ROWS_APART
-    return count
-
-
-def _is_narrow(x: Tensor) -> bool:
-    return x.dtype is torch.bfloat16 and x.device.type == "cpu"
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`torch.nn.functional.linear` of [S, D], computed for an `even` number of rows."""
-    return F.linear(_evened(x), weight, bias)[: len(x)]
-
-
-def _evened(x: Tensor) -> Tensor:
-    return F.pad(x, (0, 0, 0, even(len(x), x) - len(x)))
 
 
 def _parts(rows: Tensor) -> Iterator[slice]:
@@ -220,7 +94,7 @@ def _run_block(block: Any, rows: Tensor, packing: Packing, qkv: Tensor, mixed: T
         split = group.take(qkv).unflatten(2, (3, attn.num_heads, -1))
         q, k, v = (one.transpose(1, 2) for one in split.unbind(2))
         q, k = attn.q_norm(q), attn.k_norm(k)
-        if _is_narrow(q) and group.key_mask is None:
+        if is_narrow(q) and group.key_mask is None:
             attended = _attend_by_products(q * attn.scale, k, v)
         else:
             attended = F.scaled_dot_product_attention(
@@ -295,6 +169,6 @@ def _run_last_block(block: Any, norm: nn.Module, rows: Tensor, packing: Packing)
         weights = scores.softmax(-1)
         mixed[group.sequences] = torch.einsum("bhl,blhd->bhd", weights, v.float()).flatten(1)
         group.put(attention, weights.transpose(1, 2))
-    first = _evened(first)
-    _finish_block(block, first, _evened(mixed.to(rows.dtype)))
+    first = evened(first)
+    _finish_block(block, first, evened(mixed.to(rows.dtype)))
     return Encoded(norm(first[: packing.sequences]).float(), attention[packing.token_rows])

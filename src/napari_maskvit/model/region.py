@@ -10,7 +10,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from napari_maskvit.errors import ModelError
-from napari_maskvit.model.packed import Encoded, Packing, encode_packed
+from napari_maskvit.model.packed import Encoded, encode_packed
+from napari_maskvit.model.packing import Packing
 from napari_maskvit.model.position import resize_positions
 from napari_maskvit.model.vit import evaluating
 

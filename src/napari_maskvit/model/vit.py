@@ -12,7 +12,9 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from napari_maskvit.errors import ModelError
-from napari_maskvit.model.packed import Encoded, Packing, encode_packed, linear
+from napari_maskvit.model.even import linear
+from napari_maskvit.model.packed import Encoded, encode_packed
+from napari_maskvit.model.packing import Packing
 
 _METHODS = ("forward_features", "_pos_embed", "pool")
 
