@@ -53,9 +53,16 @@ def extract_cohort(
 def _extract(
     recipe: Recipe, cases: Sequence[Case], encoder: Encoder, console: Console
 ) -> list[Extracted]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     results: list[Extracted] = []
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+    # Bars go when they are full, and are nothing for a file to keep.
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
         slides = bars.add_task("slides", total=len(cases))
         patches = bars.add_task("patches", total=None)
         steps = extract(
