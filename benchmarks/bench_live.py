@@ -236,10 +236,11 @@ class Bench:
             self.answer(self.stroke if step % 2 == 0 else self.session.hand.undo)
             if step in (count // 10, count - 1):
                 self.rest()
-                sizes.append(resident_mb())
+                sizes.append((resident_mb(), self.session.models.explainers.nbytes / 1e6))
         timeline = self.session.timeline.timeline
-        grown = f"{sizes[0]:,.0f} to {sizes[1]:,.0f} MB"
-        yield f"memory from stroke {count // 10} to stroke {count}", grown, "does not grow"
+        for name, before, after in zip(("memory", "of it: what is known"), *sizes, strict=True):
+            grown = f"{before:,.0f} to {after:,.0f} MB"
+            yield f"{name}, from stroke {count // 10} to stroke {count}", grown, "bounded"
         yield "its timeline", f"{len(timeline)} steps, {timeline.nbytes / 1e6:.1f} MB", ""
 
     # ---- a hand that holds the mouse

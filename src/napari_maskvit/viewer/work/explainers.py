@@ -87,6 +87,11 @@ class Explainers:
         kept.learn(self.earlier)
         return kept.explainer
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of what they know, in bytes."""
+        return sum(kept.explainer.nbytes for kept in self._kept.values())
+
     def clear(self) -> None:
         """Forget all, as when another slide comes."""
         self._kept, self.earlier = {}, ()
