@@ -124,7 +124,7 @@ def settle(qtbot: Any) -> Callable[..., None]:
     def wait(session: Any, timeout: int = 120_000) -> None:
         qtbot.wait(400)  # what is debounced starts first
         qtbot.waitUntil(lambda: session.jobs.is_idle, timeout=timeout)
-        qtbot.wait(50)
+        qtbot.wait(250)  # and the veil is put by
 
     return wait
 
