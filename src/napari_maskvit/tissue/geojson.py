@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import EXCLUDED, TISSUE, Kind, kind_named
 from napari_maskvit.tissue.picture import Pixels
-from napari_maskvit.tissue.polygons import filled, polygons_of
+from napari_maskvit.tissue.polygons import filled, polygons_of, together
 from napari_maskvit.tissue.spacing import mask_shape, mask_spacing_for
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read(path: Path, slide: Slide | None) -> Pixels:
         raise MaskError(f"The polygons in {path} are in a slide's pixels: load them with it.")
     spacing = mask_spacing_for(slide)
     areas = _areas(path)
-    everything = [area for found in areas.values() for area in found]
+    everything = [area for area in areas.values() if not area.is_empty]
     if everything:
         height, width = slide.shape
         left, top, right, bottom = shapely.total_bounds(everything)
@@ -85,9 +85,8 @@ def read(path: Path, slide: Slide | None) -> Pixels:
     scale = slide.require_spacing() / spacing
     shape = mask_shape(slide, spacing)
     array = np.zeros(shape, np.uint8)
-    for value, found in sorted(areas.items()):
-        together = shapely.transform(shapely.union_all(found), lambda xy: xy * scale)
-        array[filled(together, shape) != 0] = value
+    for value, area in sorted(areas.items()):
+        array[filled(shapely.transform(area, lambda xy: xy * scale), shape) != 0] = value
     return array, spacing
 
 
@@ -100,17 +99,17 @@ def _feature(polygon: shapely.Polygon, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _areas(path: Path) -> dict[int, list[shapely.Geometry]]:
-    """Valid polygons by the value of the mask that they stand for."""
+def _areas(path: Path) -> dict[int, shapely.Geometry]:
+    """What polygons cover, by the value of the mask that they stand for."""
     try:
         found = list(_features(json.loads(path.read_text(encoding="utf-8"))))
         chosen = _by_value(found)
         areas = {
-            value: [
-                shapely.make_valid(shapely.force_2d(shapely.geometry.shape(part)))
+            value: together(
+                shapely.force_2d(shapely.geometry.shape(part))
                 for geometry in geometries
                 for part in _flat(geometry)
-            ]
+            )
             for value, geometries in chosen.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
@@ -123,7 +122,7 @@ def _areas(path: Path) -> dict[int, list[shapely.Geometry]]:
             f"The tissue mask {path} holds a polygon that cannot be drawn ({error}); "
             "export the annotations again as GeoJSON."
         ) from error
-    if found and not any(areas.values()):
+    if found and all(area.is_empty for area in areas.values()):
         raise MaskError(
             f"The annotations in {path} are points and lines, which have no area; "
             "outline the tissue with polygons."

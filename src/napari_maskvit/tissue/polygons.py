@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 _BAND = 512
+_GRID = 2.0**-20  # of a pixel, to which outlines are rounded
 
 
 def polygons_of(tissue: NDArray[np.bool_]) -> list[shapely.Polygon]:
@@ -41,6 +44,19 @@ def _runs(edges: NDArray[np.int8]) -> NDArray[np.float64]:
     lines[:, 0, 0], lines[:, 0, 1] = column[start], row[start]
     lines[:, 1, 0], lines[:, 1, 1] = column[end], row[end]
     return lines
+
+
+def together(geometries: Iterable[shapely.Geometry]) -> shapely.Geometry:
+    """Areas, as they were drawn, as one geometry that is valid and does not overlap.
+
+    Raises
+    ------
+    shapely.errors.ShapelyError
+        If an outline cannot be followed.
+    """
+    # Edges that all but touch make outlines that cross themselves impossible to follow.
+    rounded = [shapely.set_precision(one, _GRID, mode="pointwise") for one in geometries]
+    return shapely.union_all([shapely.make_valid(one) for one in rounded])
 
 
 def filled(geometry: shapely.Geometry, shape: tuple[int, int]) -> NDArray[np.uint8]:
