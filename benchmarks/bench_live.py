@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from napari_maskvit.slide.cache import DEFAULT_CACHE_BYTES
 from napari_maskvit.threads import wait_briefly
 
 # Before torch loads, as the command line does.
 wait_briefly()
 
 from repeated import repeated
+from window import Window, phantom
 
-SPACING = 0.25
 STROKE_UM = 200.0
 BRUSH_UM = 80.0
 UPDATE, RUN, REST = "while an update runs", "while a run goes on", "at rest, jumps included"
@@ -49,10 +50,6 @@ def main() -> None:
         slide = repeated(options.cache, options.times)
     else:
         slide = options.slide or phantom(options.side, options.cache)
-    # Neither a person's settings nor what they have not saved yet has a part in this.
-    private = tempfile.mkdtemp()
-    os.environ["NAPARI_CONFIG"] = str(Path(private) / "settings.yaml")
-    os.environ["XDG_DATA_HOME"] = private
     bench = Bench(slide, options.model)
     print("| measure | value | target |\n|---|---|---|", flush=True)
     for name, value, target in bench.rows(options.strokes, options.session):
@@ -61,19 +58,7 @@ def main() -> None:
     bench.close()
 
 
-def phantom(side: int, folder: Path) -> Path:
-    """A phantom of that size with ordinary biopsy tissue on it, made once."""
-    from napari_maskvit.slide.phantom import biopsy, write_phantom
-
-    path = folder / f"maskvit-phantom-{side}.tif"
-    if not path.exists():
-        partial = path.with_suffix(".partial.tif")
-        write_phantom(partial, biopsy(side, side, spacing=SPACING, seed=1), truth=False)
-        partial.rename(path)
-    return path
-
-
-class Bench:
+class Bench(Window):
     """One window, one slide, one model.
 
     Parameters
@@ -85,17 +70,8 @@ class Bench:
     """
 
     def __init__(self, path: Path, model: str | None) -> None:
-        import napari
-        from qtpy.QtWidgets import QApplication
-
-        from napari_maskvit.viewer.session import Session
-
-        self.path, self.model = path, model
-        self.viewer = napari.Viewer(show=True)
-        self.viewer.window.resize(1400, 900)
-        self.app = QApplication.instance()
-        self.session = Session.of(self.viewer)
-        self.session.failed.connect(lambda text: print(f"\nfailed: {text}\n", flush=True))
+        super().__init__(path)
+        self.model = model
         self.rng = np.random.default_rng(0)
         self.worst: dict[str, float] = {}
         self.picture = 0.0
@@ -230,18 +206,32 @@ class Bench:
         """How a long session grows."""
         if count < 40:
             return
+        marks = [max(1, round(count * share)) for share in (0.1, 0.2, 0.5, 1)]
         sizes = []
-        for step in range(count):
+        for step in range(1, count + 1):
             self.aim(*self.place(), settle=0.02)
-            self.answer(self.stroke if step % 2 == 0 else self.session.hand.undo)
-            if step in (count // 10, count - 1):
+            self.answer(self.stroke if step % 2 else self.session.hand.undo)
+            if step in marks:
                 self.rest()
-                sizes.append((resident_mb(), self.session.models.explainers.nbytes / 1e6))
+                sizes.append((resident_mb(), self.patches_mb(), self.tiles_mb()))
+        held, patches, tiles = ([size[part] for size in sizes] for part in range(3))
+        at = f"after {', '.join(map(str, marks))} strokes"
+        bare = [whole - first - second for whole, first, second in sizes]
+        yield f"memory {at}", megabytes(held), ""
+        yield "of it: what is known of patches", megabytes(patches), "<= 1,074 MB"
+        yield "of it: decoded tiles", megabytes(tiles), f"<= {DEFAULT_CACHE_BYTES / 1e6:,.0f} MB"
+        yield "all but these two", megabytes(bare), "does not grow"
         timeline = self.session.timeline.timeline
-        for name, before, after in zip(("memory", "of it: what is known"), *sizes, strict=True):
-            grown = f"{before:,.0f} to {after:,.0f} MB"
-            yield f"{name}, from stroke {count // 10} to stroke {count}", grown, "bounded"
         yield "its timeline", f"{len(timeline)} steps, {timeline.nbytes / 1e6:.1f} MB", ""
+
+    def patches_mb(self) -> float:
+        """Memory of what is known of patches."""
+        return float(self.session.models.explainers.nbytes / 1e6)
+
+    def tiles_mb(self) -> float:
+        """Memory of the slide's decoded tiles."""
+        assert self.session.slide is not None
+        return self.session.slide.cache.nbytes / 1e6
 
     # ---- a hand that holds the mouse
 
@@ -273,34 +263,12 @@ class Bench:
         self.session.hand.brush_um = BRUSH_UM
         self.wait(settle)
 
-    def stroke(self, moves: int = 12, spent: Callable[[float], Any] | None = None) -> None:
+    def stroke(self, moves: int = 12, spent: Callable[[float], Any] = lambda _: None) -> None:
         """A stroke across the middle of the view, drawn with the mouse."""
-        from qtpy.QtCore import QEvent, Qt
-
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         height, width = self.viewer.canvas.size
         reach = STROKE_UM / 2 * self.viewer.scene.camera.zoom
         places = [(width / 2 + side, height / 2) for side in np.linspace(-reach, reach, moves + 1)]
-        self.mouse(QEvent.Type.MouseMove, places[0], none, none)
-        self.mouse(QEvent.Type.MouseButtonPress, places[0], left, left)
-        for place in places[1:]:
-            started = time.perf_counter()
-            self.mouse(QEvent.Type.MouseMove, place, none, left)
-            self.app.processEvents()
-            if spent is not None:
-                spent(time.perf_counter() - started)
-        self.mouse(QEvent.Type.MouseButtonRelease, places[-1], left, none)
-
-    def mouse(self, kind: Any, place: tuple[float, float], button: Any, buttons: Any) -> None:
-        """Send a mouse event to the canvas."""
-        from qtpy.QtCore import QPointF, Qt
-        from qtpy.QtGui import QMouseEvent
-
-        canvas = self.viewer.window._qt_viewer.canvas.native
-        point = QPointF(*place)
-        modifiers = Qt.KeyboardModifier.NoModifier
-        event = QMouseEvent(kind, point, canvas.mapToGlobal(point), button, buttons, modifiers)
-        self.app.sendEvent(canvas, event)
+        self.draw(places, spent)
 
     def rest(self) -> None:
         """Wait until nothing is at work."""
@@ -308,20 +276,12 @@ class Bench:
         self.until(lambda: bool(self.session.jobs.is_idle), 3600)
         self.wait(0.3)
 
-    def wait(self, seconds: float) -> None:
-        """Let the window live for a while."""
-        self.until(lambda: False, seconds)
-
-    def until(self, condition: Callable[[], bool], timeout: float = 300) -> None:
-        """Let the window live until something holds; notes the slowest answer to an event."""
-        started = time.perf_counter()
-        while time.perf_counter() - started < timeout and not condition():
-            asked = time.perf_counter()
-            meanwhile = self.meanwhile
-            self.app.processEvents()
-            spent = time.perf_counter() - asked
-            self.worst[meanwhile] = max(self.worst.get(meanwhile, 0.0), spent)
-            time.sleep(0.002)
+    def answer_events(self) -> float:
+        """As ever; notes the slowest answer."""
+        meanwhile = self.meanwhile
+        spent = super().answer_events()
+        self.worst[meanwhile] = max(self.worst.get(meanwhile, 0.0), spent)
+        return spent
 
     @property
     def meanwhile(self) -> str:
@@ -334,15 +294,15 @@ class Bench:
         """The slowest answer to an event so far, while that went on."""
         return f"{1000 * self.worst.get(meanwhile, 0.0):.0f} ms"
 
-    def close(self) -> None:
-        """Close the window."""
-        self.session.close()
-        self.viewer.close()
-
 
 def seconds(values: Sequence[float], share: float) -> str:
     """A quantile of some times."""
     return f"{np.quantile(values, share):.2f} s"
+
+
+def megabytes(sizes: Sequence[float]) -> str:
+    """Some sizes."""
+    return ", ".join(f"{size:,.0f}" for size in sizes) + " MB"
 
 
 def resident_mb() -> float:

@@ -19,6 +19,8 @@ os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
 
 HEIGHT, WIDTH = 1536, 2048
 SPACING = 0.5
+REST_TURNS = 30
+"""Of 10 ms: longer than anything in the window is debounced."""
 
 
 def paint_slide(height: int = HEIGHT, width: int = WIDTH, seed: int = 0) -> np.ndarray:
@@ -119,12 +121,16 @@ def no_panel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settle(qtbot: Any) -> Callable[..., None]:
-    """Wait until a session is at rest."""
+    """Wait until a session has been at rest for a while."""
 
     def wait(session: Any, timeout: int = 120_000) -> None:
-        qtbot.wait(400)  # what is debounced starts first
-        qtbot.waitUntil(lambda: session.jobs.is_idle, timeout=timeout)
-        qtbot.wait(250)  # and the veil is put by
+        deadline = time.monotonic() + timeout / 1000
+        turns = 0
+        # What is debounced starts first, and the veil is put by last.
+        while turns < REST_TURNS:
+            qtbot.wait(10)
+            turns = turns + 1 if session.jobs.is_idle else 0
+            assert turns or time.monotonic() < deadline, f"still at work: {session.jobs.words}"
 
     return wait
 

@@ -105,6 +105,24 @@ def test_an_edit_is_kept_in_few_bytes(editor):
     assert kept <= 5 * changed + 16 * len(item)
 
 
+def test_a_moving_brush_draws_neither_the_list_of_layers_nor_a_sentence(ran, viewer, hand, qtbot):
+    """Both would have the whole window drawn once more at each move."""
+    ran.hand.pick("eraser")
+    layer, drawn, listed, said = ran.tissue.editor.layer, [], [], []
+    layer.events.labels_update.connect(drawn.append)
+    viewer.layers.events.connect(lambda event: listed.append(event.type))
+    viewer.events.status.connect(
+        lambda event: said.append((ran.hand.courtesy.is_drawing, "attention:" in str(event.value)))
+    )
+    hand.drag([(384.0, 300.0), (384.0, 460.0)], moves=30)
+    hand.hover(384.0, 470.0)
+    assert len(drawn) > 10
+    assert "labels_update" not in listed
+    assert "paint" in listed
+    assert (True, True) not in said
+    assert (False, True) in said
+
+
 def test_tiles_cover_a_box_once():
     seen = np.zeros((1300, 700), int)
     for part in tiles((slice(3, 1290), slice(0, 650))):

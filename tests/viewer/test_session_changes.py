@@ -9,6 +9,7 @@ import pytest
 
 from napari_maskvit.viewer.dock import MaskvitWidget
 from napari_maskvit.viewer.panels.changes import ChangesPanel
+from napari_maskvit.viewer.work import courtesy
 
 pytestmark = pytest.mark.window
 
@@ -105,6 +106,22 @@ def test_the_newest_mask_wins_and_nothing_is_computed_twice(ran, hand, qtbot, mo
     assert ran.explanation.prediction.probabilities == pytest.approx(
         fresh.prediction.probabilities, abs=1e-6
     )
+
+
+def test_an_update_waits_while_a_hand_draws_and_then_answers_both(ran, hand, monkeypatch, settle):
+    slow_down(monkeypatch, 0.15)
+    monkeypatch.setattr(courtesy, "PATIENCE_S", 60.0)
+    first, answered = ran.explanation, []
+    ran.explanation_changed.connect(lambda *_: answered.append(ran.hand.courtesy.is_drawing))
+    erase(ran, hand)
+    assert ran.updating
+    hand.drag([(TISSUE[0] + 100, TISSUE[1]), (TISSUE[0] + 100, TISSUE[1] + 60)], moves=60)
+    assert max(hand.seconds) < courtesy.REST_S
+    assert sum(hand.seconds[-60:]) > 0.3
+    settle(ran)
+    assert answered == [False]
+    assert ran.explanation is not first
+    assert not ran.outdated
 
 
 def test_what_waits_is_veiled_and_the_answer_says_so(ran, viewer, hand, qtbot, monkeypatch):

@@ -48,6 +48,9 @@ class Hover:
             self._soon()
 
     def _tell(self) -> None:
+        # Each sentence has the whole window drawn again, which a moving brush should not wait for.
+        if self.session.hand.courtesy.is_drawing:
+            return
         viewer = self.session.viewer
         status = viewer.status
         text = "" if self.session.closed else self.describe(viewer.cursor.position)

@@ -84,13 +84,14 @@ class RunDesk:
         """Run the model in a worker; a run that the channel has is replaced."""
         slide, models = self.session.slides.need(), self.session.models
         model, explainers = models.need(), models.explainers
+        courtesy = self.session.hand.courtesy
         # What can wait gives way; it goes on from what it had.
         self.desk.why.cancel()
         self.desk.finer.cancel()
 
         def body(job: Job) -> Generator[Step, None, Step | None]:
             with explainers.at_work(slide, model, options) as explainer:
-                return (yield from run_steps(job, explainer, request))
+                return (yield from run_steps(job, explainer, request, courtesy))
 
         self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)
 

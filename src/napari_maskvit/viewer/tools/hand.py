@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_maskvit.viewer.layers.placing import TAG
 from napari_maskvit.viewer.words.telling import told
+from napari_maskvit.viewer.work.courtesy import Courtesy
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.session import Session
@@ -37,6 +38,7 @@ class Hand:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.courtesy = Courtesy()
 
     def fail(self, error: Exception) -> None:
         """Tell a person in one sentence what went wrong."""
@@ -119,6 +121,7 @@ class Hand:
 
     def take_over(self, layer: Any, held: tuple[str, float] | None) -> None:
         """Another mask's layer comes under the hand; what was in it stays."""
+        self.courtesy.watch(layer)
         layer.events.brush_size.connect(self._brush_changed)
         # napari's own undo knows nothing of a correction that is still being worked out.
         layer.bind_key("Control-Z", lambda _layer: self.undo(), overwrite=True)

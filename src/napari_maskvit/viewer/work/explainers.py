@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from napari_maskvit.viewer.work.spare_memory import give_back
 from napari_maskvit.viewer.work.torch_import import import_torch, share_cores
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ class Explainers:
         with self._engine:
             import_torch()
             share_cores()
-            yield self._of(slide, model, options)
+            try:
+                yield self._of(slide, model, options)
+            finally:
+                give_back()
 
     def _of(self, slide: Slide, model: Model, options: RunOptions) -> Explainer:
         from napari_maskvit.explain import Explainer

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.explain import Explainer, Explanation, Heatmap, PatchResult, Progress
     from napari_maskvit.tissue import TissueMask
+    from napari_maskvit.viewer.work.courtesy import Courtesy
     from napari_maskvit.viewer.work.jobs import Job
 
 STEP_SECONDS = 0.1
@@ -87,7 +88,7 @@ class Step:
 
 
 def run_steps(
-    job: Job, explainer: Explainer, request: Request
+    job: Job, explainer: Explainer, request: Request, courtesy: Courtesy
 ) -> Generator[Step, None, Step | None]:
     """Explain a mask, yielding at most ten steps and four pictures a second.
 
@@ -99,6 +100,8 @@ def run_steps(
         Whom to ask.
     request
         What to explain.
+    courtesy
+        Makes it wait while a hand draws.
 
     Returns
     -------
@@ -109,8 +112,10 @@ def run_steps(
     # A short update is over before anybody could read how far it is.
     told = pictured = time.perf_counter() + UPDATE_PICTURE_SECONDS if request.update else 0.0
     fresh: list[tuple[int, int]] = []
+    waited = 0.0
     try:
         while not job.cancelled:
+            waited = courtesy.wait(job, waited)
             try:
                 progress = next(stream)
             except StopIteration as end:
