@@ -10,6 +10,9 @@ import pytest
 
 # Before torch loads: spinning OpenMP threads would starve the tests' own subprocesses.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Beside another process of tests, each has a core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -49,7 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(WindowWatch(config.getoption("--windows-required")), "windows")
+    # Of several processes the first, to which the others report, does the watching.
+    required = config.getoption("--windows-required") and not hasattr(config, "workerinput")
+    config.pluginmanager.register(WindowWatch(required), "windows")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

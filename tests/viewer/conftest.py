@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import tempfile
@@ -19,6 +20,9 @@ os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
 
 HEIGHT, WIDTH = 1536, 2048
 SPACING = 0.5
+UNFROZEN = 100_000
+"""Objects that collections may go through; a window and its session are some 50,000."""
+
 REST_TURNS = 30
 """Of 10 ms: longer than anything in the window is debounced."""
 
@@ -81,6 +85,7 @@ def viewer(qtbot: Any) -> Iterator[Any]:
 
     from napari_maskvit.viewer.session import Session
 
+    leave_modules_out_of_collections()
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1000, 700)
     qtbot.wait(50)
@@ -93,6 +98,23 @@ def viewer(qtbot: Any) -> Iterator[Any]:
     from superqt.utils import GeneratorWorker
 
     GeneratorWorker.await_workers(20_000)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collect_at_the_end() -> Iterator[None]:
+    """Modules are let go in an orderly way when the process ends."""
+    yield
+    gc.unfreeze()
+
+
+def leave_modules_out_of_collections() -> None:
+    """napari collects garbage for each layer that is removed: hundreds of ms, with torch imported.
+
+    What a test leaves behind is still collected in the next ones.
+    """
+    if len(gc.get_objects()) > UNFROZEN:
+        gc.collect()
+        gc.freeze()
 
 
 def _open_viewers() -> set[Any]:
