@@ -45,7 +45,7 @@ def counted(monkeypatch: pytest.MonkeyPatch):
 def test_only_the_touched_region_is_made_anew(
     slide: Slide, model: Model, mask: TissueMask, counted
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     runs = counted(explainer)
     first = explainer.explain(mask)
     regions = len(first.levels["patch"].parts)
@@ -59,7 +59,7 @@ def test_only_the_touched_region_is_made_anew(
 
 
 def test_undo_runs_nothing(slide: Slide, model: Model, mask: TissueMask, counted) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     first = explainer.explain(mask)
     explainer.explain(erased(mask, slice(30, 46), slice(40, 56)))
     runs = counted(explainer)
@@ -74,7 +74,7 @@ def test_undo_runs_nothing(slide: Slide, model: Model, mask: TissueMask, counted
 def test_a_stroke_within_a_kept_token_changes_coverage_alone(
     slide: Slide, model: Model, mask: TissueMask, counted
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     first = explainer.explain(mask)
     runs = counted(explainer)
     row, column = np.argwhere(mask.tissue)[500]
@@ -88,8 +88,8 @@ def test_a_stroke_within_a_kept_token_changes_coverage_alone(
 def test_order_is_region_after_region_whatever_was_computed_first(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    plain = Explainer(slide, model).explain(mask)
-    explainer = Explainer(slide, model)
+    plain = Explainer(slide, model, precision="float32").explain(mask)
+    explainer = Explainer(slide, model, precision="float32")
     explainer.token_budget = 48
     focused = explainer.explain(mask, focus=(600.0, 400.0))
     for level in plain.levels:
@@ -103,7 +103,7 @@ def test_order_is_region_after_region_whatever_was_computed_first(
 def test_joined_arrays_of_a_timeline_are_let_go(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     timeline = []
     for row in range(30, 60, 2):
         timeline.append(explainer.explain(erased(mask, slice(row, row + 2), slice(40, 56))))
@@ -118,7 +118,7 @@ def test_joined_arrays_of_a_timeline_are_let_go(
 def test_the_first_batch_is_small_where_somebody_looks(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    focused = next(Explainer(slide, model).stream(mask, focus=(400.0, 250.0)))
+    focused = next(Explainer(slide, model, precision="float32").stream(mask, focus=(400.0, 250.0)))
     tokens = sum(patch.tokens for patch in focused.fresh)
     assert 0 < tokens <= 256 + 16
     assert tokens < focused.snapshot().statistics.total["patch"] / 3

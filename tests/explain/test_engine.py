@@ -124,7 +124,9 @@ def test_plain_attention_is_not_blind(
     mask: TissueMask,
 ) -> None:
     explainer = Explainer(slide, model, masking=())
-    black = np.where(kept_pixels(Explainer(slide, model), mask)[..., None], pixels, 0)
+    black = np.where(
+        kept_pixels(Explainer(slide, model, precision="float32"), mask)[..., None], pixels, 0
+    )
     other = opened(write_slide(tmp_path / "black.tif", black.astype(np.uint8)))
     left, right = explainer.explain(mask), Explainer(other, model, masking=()).explain(mask)
     assert np.abs(left.attention("patch") - right.attention("patch")).max() > 1e-3
@@ -134,7 +136,7 @@ def test_plain_attention_is_not_blind(
 def test_masked_attention_on_background_is_exactly_zero(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explanation = Explainer(slide, model).explain(mask)
+    explanation = Explainer(slide, model, precision="float32").explain(mask)
     assert set(explanation.statistics.background_mass.values()) == {0.0}
     for level, side in (("patch", 8.0), ("region", 32.0), ("slide", 64.0)):
         attention = explanation.attention(level)
@@ -144,7 +146,7 @@ def test_masked_attention_on_background_is_exactly_zero(
 
 
 def test_background_tiles_are_never_decoded(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     explainer.explain(mask)
     kept = kept_pixels(explainer, mask)
     tiles = {
@@ -159,7 +161,7 @@ def test_background_tiles_are_never_decoded(slide: Slide, model: Model, mask: Ti
 def test_a_correction_costs_only_the_patches_that_it_touched(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     first = explainer.explain(mask)
     changed = mask.array.copy()
     changed[30:46, 40:56] = 0
@@ -167,7 +169,9 @@ def test_a_correction_costs_only_the_patches_that_it_touched(
     second = explainer.explain(corrected)
     assert first.statistics.cached_patches == 0
     assert 1 <= second.statistics.computed_patches <= 4
-    assert_equal(second, Explainer(slide, model).explain(corrected), tolerance=1e-6)
+    assert_equal(
+        second, Explainer(slide, model, precision="float32").explain(corrected), tolerance=1e-6
+    )
     undone = explainer.explain(mask)
     assert undone.statistics.computed_patches == 0
     assert_equal(undone, first, tolerance=1e-6)
@@ -183,7 +187,7 @@ def test_a_small_cache_forgets_and_still_answers(
 
 
 def test_focus_comes_first(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     explainer.token_budget = 16
     step = next(explainer.stream(mask, focus=(400.0, 250.0)))
     assert {(patch.row, patch.column) for patch in step.fresh} == {(3, 6)}
@@ -192,7 +196,7 @@ def test_focus_comes_first(slide: Slide, model: Model, mask: TissueMask) -> None
 def test_partial_results_grow_and_the_last_equals_the_whole(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     explainer.token_budget = 32
     seen, done = [], []
 
@@ -212,21 +216,21 @@ def test_partial_results_grow_and_the_last_equals_the_whole(
 
 
 def test_cancelling_keeps_what_is_done(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
     explainer.token_budget = 32
     partial = explainer.explain(mask, cancelled=lambda: True)
     assert not partial.complete
     assert any("not finished" in warning for warning in partial.warnings)
     again = explainer.explain(mask)
     assert 0 < again.statistics.cached_patches == partial.statistics.computed_patches
-    assert_equal(again, Explainer(slide, model).explain(mask), tolerance=1e-6)
+    assert_equal(again, Explainer(slide, model, precision="float32").explain(mask), tolerance=1e-6)
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(
     slide: Slide, model: Model, mask: TissueMask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explainer = Explainer(slide, model)
-    expected = Explainer(slide, model).explain(mask)
+    explainer = Explainer(slide, model, precision="float32")
+    expected = Explainer(slide, model, precision="float32").explain(mask)
     encode = explainer.model.patch.encode
     sizes = []
 
@@ -245,7 +249,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 def test_no_memory_for_a_single_patch_is_said(
     slide: Slide, model: Model, mask: TissueMask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
 
     def full(*_):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
@@ -258,7 +262,7 @@ def test_no_memory_for_a_single_patch_is_said(
 def test_other_errors_are_not_taken_for_lack_of_memory(
     slide: Slide, model: Model, mask: TissueMask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explainer = Explainer(slide, model)
+    explainer = Explainer(slide, model, precision="float32")
 
     def broken(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -269,7 +273,9 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
 
 
 def test_an_empty_mask_answers_nothing(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explanation = Explainer(slide, model).explain(TissueMask(np.zeros_like(mask.array), 2.0))
+    explanation = Explainer(slide, model, precision="float32").explain(
+        TissueMask(np.zeros_like(mask.array), 2.0)
+    )
     assert explanation.complete
     assert explanation.prediction is None
     assert (explanation.attention("patch") == 0).all()
@@ -299,7 +305,7 @@ def test_undecodable_tiles_are_background(
     data = bytearray(path.read_bytes())
     data[offset : offset + 40] = b"x" * 40
     path.write_bytes(data)
-    explanation = Explainer(opened(path), model).explain(mask)
+    explanation = Explainer(opened(path), model, precision="float32").explain(mask)
     assert explanation.statistics.undecodable_tiles == 1
     assert (explanation.attention("patch")[12:16, 24:28] == 0).all()
     assert explanation.attention("region")[3, 6] == 0
@@ -307,7 +313,11 @@ def test_undecodable_tiles_are_background(
     without = mask.array.copy()
     without[3 * 16 : 4 * 16, 6 * 16 : 7 * 16] = 0
     whole = opened(write_slide(tmp_path / "whole.tif", pixels))
-    assert_equal(explanation, Explainer(whole, model).explain(TissueMask(without, 2.0)), 1e-6)
+    assert_equal(
+        explanation,
+        Explainer(whole, model, precision="float32").explain(TissueMask(without, 2.0)),
+        1e-6,
+    )
 
 
 @pytest.mark.parametrize(
@@ -339,6 +349,6 @@ def test_an_enlarged_slide_is_warned_of(
 ) -> None:
     slide = opened(write_slide(tmp_path / "coarse.tif", pixels[:128, :128], spacing=0.8))
     mask = TissueMask(np.ones((50, 50), np.uint8), spacing=2.0)
-    warnings = Explainer(slide, model).explain(mask).warnings
+    warnings = Explainer(slide, model, precision="float32").explain(mask).warnings
     assert any("enlarged" in warning for warning in warnings)
     assert warnings[-1] == "Random weights."

@@ -45,6 +45,14 @@ def test_kept_tokens_are_those_covered_more_than_the_threshold(seed: int, thresh
     np.testing.assert_array_equal(kept_lattice(plan), coverage > threshold)
 
 
+def test_what_lies_past_the_edge_of_the_slide_is_no_tissue():
+    """The last pixels of a coarse mask reach beyond the slide; tokens that begin there see none."""
+    mask = TissueMask(np.ones((13, 19), np.uint8), spacing=16.0)  # 208 x 304 px
+    picture = kept_lattice(make_plan(mask, LATTICE, ALL, 0.0))
+    assert picture[:25, :38].all()
+    assert picture.sum() == 25 * 38
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), threshold=st.sampled_from([0.0, 0.05, 0.3]))
 def test_higher_levels_use_the_true_mean_of_their_tokens(seed: int, threshold: float) -> None:

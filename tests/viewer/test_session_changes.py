@@ -98,13 +98,16 @@ def test_the_newest_mask_wins_and_nothing_is_computed_twice(ran, hand, qtbot, mo
     assert ran.explanation.complete
     assert not ran.outdated
     assert len(computed) == len(set(computed))
-    fresh = Explainer(ran.slide, ran.model).explain(ran.mask)
+    explainer = Explainer(ran.slide, ran.model)
+    fresh = explainer.explain(ran.mask)
     assert ran.explanation.statistics.kept == fresh.statistics.kept
+    # Other batches are other kernels, which bfloat16 shows.
+    within = 1e-6 if explainer.precision == "float32" else 1e-3
     np.testing.assert_allclose(
-        ran.explanation.attention("patch"), fresh.attention("patch"), atol=1e-6
+        ran.explanation.attention("patch"), fresh.attention("patch"), atol=within
     )
     assert ran.explanation.prediction.probabilities == pytest.approx(
-        fresh.prediction.probabilities, abs=1e-6
+        fresh.prediction.probabilities, abs=within
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -159,18 +160,27 @@ def make_plan(
 def region_coverage(
     mask: TissueMask, lattice: Lattice, row: int, column: int
 ) -> NDArray[np.float32]:
-    """(n t, n t) share of tissue in each token of a region; only where there is some is summed."""
+    """(n t, n t) share of tissue in each token of a region; only where there is some is summed.
+
+    A token that lies past the slide's edge has none, though the mask's last pixel may reach there.
+    """
     count = lattice.patches_per_side * lattice.tokens_per_side
     side, token = lattice.region_px * lattice.spacing, lattice.token_px * lattice.spacing
     down, right = (shift * lattice.spacing for shift in lattice.shift)
     rows = lattice_edges(row * side - down, token, count, mask.spacing)
     columns = lattice_edges(column * side - right, token, count, mask.spacing)
+    on_slide = tuple(
+        min(max(math.ceil((length * lattice.slide_spacing - start) / token - 1e-6), 0), count)
+        for length, start in zip(
+            lattice.slide_shape, (row * side - down, column * side - right), strict=True
+        )
+    )
     shares = np.zeros((count, count), np.float32)
     height, width = mask.shape
     top, bottom = (min(max(int(edge), 0), height) for edge in _ends(rows))
     left, end = (min(max(int(edge), 0), width) for edge in _ends(columns))
     tissue = mask.array[top:bottom, left:end] == 1
-    inside = rows[0] >= 0 and columns[0] >= 0
+    inside = on_slide == shares.shape and rows[0] >= 0 and columns[0] >= 0
     inside &= rows[-1] <= height * _PIXEL and columns[-1] <= width * _PIXEL
     if inside and tissue.all():
         return np.ones_like(shares)
@@ -181,6 +191,8 @@ def region_coverage(
             rows[box[0].start : box[0].stop + 1],
             columns[box[1].start : box[1].stop + 1],
         )
+    shares[on_slide[0] :] = 0
+    shares[:, on_slide[1] :] = 0
     return shares
 
 
