@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_maskvit.viewer.desks.attention import AttentionDesk
 
 CHANNEL = "check"
-WORDS = "Running the model: the tissue was corrected since it last ran"
+WORDS = "Running the model on the corrected tissue"
 
 
 class MaskCheck:
