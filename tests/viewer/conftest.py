@@ -23,7 +23,7 @@ SPACING = 0.5
 UNFROZEN = 100_000
 """Objects that collections may go through; a window and its session are some 50,000."""
 
-REST_TURNS = 30
+REST_TURNS = 45
 """Of 10 ms: longer than anything in the window is debounced."""
 
 
