@@ -42,7 +42,7 @@ class LiveUpdate:
         self._quick, self._soon, self._idle = QTimer(), QTimer(), QTimer()
         for timer, wait, then in (
             (self._quick, QUICK_MS, self._tell),
-            (self._soon, VEIL_MS, self.show),
+            (self._soon, VEIL_MS, self._veil),
             (self._idle, TURN_MS, self._prepare),
         ):
             timer.setSingleShot(True)
@@ -148,8 +148,17 @@ class LiveUpdate:
         self._soon.stop()
         self._is_update = False
 
+    def _veil(self) -> None:
+        # The update waits for a hand that draws, and that hand for nothing.
+        if self.session.hand.courtesy.is_drawing:
+            self._soon.start()
+        else:
+            self.show()
+
     def _tell(self) -> None:
-        if not self.session.closed:
+        if self.session.hand.courtesy.is_drawing:
+            self._quick.start()
+        elif not self.session.closed:
             self.session.busy_changed.emit(self.session.busy)
 
     def _centre(self, box: Box, where: NDArray[np.bool_], um: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from napari_maskvit.viewer.work.jobs import Job
 
-REST_S = 0.15
+REST_S = 0.3
 """A hand that has not moved for so long rests."""
 
 PATIENCE_S = 3.0
