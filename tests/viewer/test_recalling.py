@@ -51,7 +51,7 @@ def test_the_first_stroke_after_a_restore_computes_what_it_touched(
     again = reopened(viewer, slide_path, settle)
     assert again.explanation.statistics.computed_patches == count
     assert_few(erase(again, hand, settle, EDGE), count)
-    assert not [words for words in again.said if "corrected since" in words]
+    assert not [words for words in again.said if "corrected tissue" in words]
     again.hand.undo()
     settle(again)
     assert again.explanation.statistics.computed_patches == 0
@@ -109,4 +109,4 @@ def test_what_another_threshold_gave_is_not_mixed_in(ran, hand, viewer, slide_pa
     again = reopened(viewer, slide_path, settle)
     numbers = erase(again, hand, settle, EDGE)
     assert numbers.cached_patches == 0
-    assert [words for words in again.said if "corrected since" in words]
+    assert [words for words in again.said if "corrected tissue" in words]

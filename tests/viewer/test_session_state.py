@@ -66,7 +66,7 @@ def test_everything_is_as_it_was(ran, hand, settle, viewer, slide_path, no_panel
         assert not session.outdated, "mask and explanation are of one moment"
         # A stroke needs a run of everything, since the threshold is another now: it says so.
         session.tissue.layer.data_setitem((np.array([3, 4]), np.array([3, 4])), 1)
-        qtbot.waitUntil(lambda: "corrected since" in (session.busy or ""), timeout=10_000)
+        qtbot.waitUntil(lambda: "corrected tissue" in (session.busy or ""), timeout=10_000)
         settle(session)
         assert not session.outdated
         # And the work goes on: nothing but the strokes to come has to be thought of.
