@@ -124,9 +124,7 @@ def test_plain_attention_is_not_blind(
     mask: TissueMask,
 ) -> None:
     explainer = Explainer(slide, model, masking=())
-    black = np.where(
-        kept_pixels(Explainer(slide, model, precision="float32"), mask)[..., None], pixels, 0
-    )
+    black = np.where(kept_pixels(Explainer(slide, model), mask)[..., None], pixels, 0)
     other = opened(write_slide(tmp_path / "black.tif", black.astype(np.uint8)))
     left, right = explainer.explain(mask), Explainer(other, model, masking=()).explain(mask)
     assert np.abs(left.attention("patch") - right.attention("patch")).max() > 1e-3
@@ -136,7 +134,7 @@ def test_plain_attention_is_not_blind(
 def test_masked_attention_on_background_is_exactly_zero(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explanation = Explainer(slide, model, precision="float32").explain(mask)
+    explanation = Explainer(slide, model).explain(mask)
     assert set(explanation.statistics.background_mass.values()) == {0.0}
     for level, side in (("patch", 8.0), ("region", 32.0), ("slide", 64.0)):
         attention = explanation.attention(level)
@@ -146,7 +144,7 @@ def test_masked_attention_on_background_is_exactly_zero(
 
 
 def test_background_tiles_are_never_decoded(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explainer = Explainer(slide, model, precision="float32")
+    explainer = Explainer(slide, model)
     explainer.explain(mask)
     kept = kept_pixels(explainer, mask)
     tiles = {
@@ -187,7 +185,7 @@ def test_a_small_cache_forgets_and_still_answers(
 
 
 def test_focus_comes_first(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explainer = Explainer(slide, model, precision="float32")
+    explainer = Explainer(slide, model)
     explainer.token_budget = 16
     step = next(explainer.stream(mask, focus=(400.0, 250.0)))
     assert {(patch.row, patch.column) for patch in step.fresh} == {(3, 6)}
@@ -196,7 +194,7 @@ def test_focus_comes_first(slide: Slide, model: Model, mask: TissueMask) -> None
 def test_partial_results_grow_and_the_last_equals_the_whole(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    explainer = Explainer(slide, model, precision="float32")
+    explainer = Explainer(slide, model)
     explainer.token_budget = 32
     seen, done = [], []
 
@@ -249,7 +247,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 def test_no_memory_for_a_single_patch_is_said(
     slide: Slide, model: Model, mask: TissueMask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explainer = Explainer(slide, model, precision="float32")
+    explainer = Explainer(slide, model)
 
     def full(*_):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
@@ -262,7 +260,7 @@ def test_no_memory_for_a_single_patch_is_said(
 def test_other_errors_are_not_taken_for_lack_of_memory(
     slide: Slide, model: Model, mask: TissueMask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explainer = Explainer(slide, model, precision="float32")
+    explainer = Explainer(slide, model)
 
     def broken(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -273,9 +271,7 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
 
 
 def test_an_empty_mask_answers_nothing(slide: Slide, model: Model, mask: TissueMask) -> None:
-    explanation = Explainer(slide, model, precision="float32").explain(
-        TissueMask(np.zeros_like(mask.array), 2.0)
-    )
+    explanation = Explainer(slide, model).explain(TissueMask(np.zeros_like(mask.array), 2.0))
     assert explanation.complete
     assert explanation.prediction is None
     assert (explanation.attention("patch") == 0).all()
@@ -349,6 +345,6 @@ def test_an_enlarged_slide_is_warned_of(
 ) -> None:
     slide = opened(write_slide(tmp_path / "coarse.tif", pixels[:128, :128], spacing=0.8))
     mask = TissueMask(np.ones((50, 50), np.uint8), spacing=2.0)
-    warnings = Explainer(slide, model, precision="float32").explain(mask).warnings
+    warnings = Explainer(slide, model).explain(mask).warnings
     assert any("enlarged" in warning for warning in warnings)
     assert warnings[-1] == "Random weights."

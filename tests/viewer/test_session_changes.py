@@ -113,13 +113,14 @@ def test_the_newest_mask_wins_and_nothing_is_computed_twice(ran, hand, qtbot, mo
 
 def test_an_update_waits_while_a_hand_draws_and_then_answers_both(ran, hand, monkeypatch, settle):
     slow_down(monkeypatch, 0.15)
+    # However slow the machine, the hand does not rest before it is lifted.
+    monkeypatch.setattr(courtesy, "REST_S", 5.0)
     monkeypatch.setattr(courtesy, "PATIENCE_S", 60.0)
     first, answered = ran.explanation, []
     ran.explanation_changed.connect(lambda *_: answered.append(ran.hand.courtesy.is_drawing))
     erase(ran, hand)
     assert ran.updating
     hand.drag([(TISSUE[0] + 100, TISSUE[1]), (TISSUE[0] + 100, TISSUE[1] + 60)], moves=60)
-    assert max(hand.seconds) < courtesy.REST_S
     assert sum(hand.seconds[-60:]) > 0.3
     settle(ran)
     assert answered == [False]

@@ -54,7 +54,7 @@ def insert_quietly(viewer: napari.Viewer, index: int, layer: Any) -> None:
     viewer.layers.insert(index, layer)
     if "labels_update" in layer.events.emitters:
         # The list of layers would hear of each move of a brush, and draw itself and with it the
-        # whole window again: a seventh of the time that a move takes.
+        # whole window again.
         layer.events.labels_update.disconnect(layer.events)
     if not empty:
         viewer.layers.selection = selected
