@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_maskvit.viewer.layers.marks import outline_only
-from napari_maskvit.viewer.layers.placing import TAG, insert_quietly, remove
+from napari_maskvit.viewer.layers.placing import FLAT, TAG, insert_quietly, remove
 
 if TYPE_CHECKING:
     import napari
@@ -98,6 +98,7 @@ class SideBySide:
             name=f"{outline.name} (plain)",
             colormap=outline_only(),
             opacity=outline.opacity,
+            blending=FLAT,
             scale=outline.scale,
             translate=outline.translate,
             units=outline.units,

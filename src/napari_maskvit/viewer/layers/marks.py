@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_maskvit.viewer.layers.boxes import Box, everything
 from napari_maskvit.viewer.layers.colours import label_colours
-from napari_maskvit.viewer.layers.placing import TAG
+from napari_maskvit.viewer.layers.placing import FLAT, TAG
 
 Levels = Sequence[NDArray[np.uint8]]
 
@@ -52,6 +52,7 @@ class Marks:
             name="outline and corrections",
             colormap=label_colours(COLOURS),
             opacity=0.9,
+            blending=FLAT,
             metadata={TAG: {"kind": "outline"}},
             **place,
         )

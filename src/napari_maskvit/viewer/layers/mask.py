@@ -16,7 +16,14 @@ from napari_maskvit.viewer.layers.boxes import Box, bounding_box, everything, ti
 from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
 from napari_maskvit.viewer.layers.history import Write, box_of, writes_of
 from napari_maskvit.viewer.layers.marks import Levels, Marks, mark_levels
-from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.layers.placing import (
+    FLAT,
+    TAG,
+    geometry,
+    insert_quietly,
+    kind_of,
+    remove,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -171,6 +178,7 @@ class MaskLayer:
                 {1: (*TISSUE_COLOUR[:3], FILL_ALPHA), **KIND_COLOURS}, other=UNKNOWN
             ),
             opacity=1.0,
+            blending=FLAT,
             metadata={
                 TAG: {"kind": "mask", "spacing": self.spacing, "slide": str(self.slide.path)}
             },

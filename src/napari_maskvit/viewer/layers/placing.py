@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 TAG = "maskvit"
 """Key of a layer's metadata under which the layers made here are known."""
 
+FLAT = "translucent_no_depth"
+"""Blending of layers that lie in one plane. napari's own for labels also compares the depth of each
+pixel, a fifth of what such a layer costs where a processor draws."""
+
 
 def geometry(step_px: float, spacing: float | None) -> dict[str, Any]:
     """Scale, translate and units of a layer over a slide.

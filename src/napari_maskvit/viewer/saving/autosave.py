@@ -6,12 +6,12 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from psygnal import Signal
 
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask, TissueParameters
 from napari_maskvit.viewer.saving import unsaved
+from napari_maskvit.viewer.saving.packing import are_same
 from napari_maskvit.viewer.saving.state import as_plain
 from napari_maskvit.viewer.saving.unsaved import Offer, Work
 from napari_maskvit.viewer.saving.unsaved_writer import Writer
@@ -185,9 +185,7 @@ class Autosave:
             return None
         slide = session.slide
         path, identity = Path(slide.path), slide.identity
-        mask = editor.mask
-        if editor.layer._staged_history:  # a stroke is under way
-            mask = TissueMask(np.array(editor.layer.data), editor.spacing, mask.name)
+        mask, layer = editor.mask, editor.layer
         found = session.tissue.found or mask
         drawn = session.tools.fine.drawn
         kept = Work(
@@ -201,7 +199,14 @@ class Autosave:
             entries=session.timeline.timeline.entries,
         )
         name = unsaved.file_name(path, self._token(identity))
-        return self._writer.job(kept, drawn, self._saved.get(identity, found), name, path)
+        return self._writer.job(
+            kept,
+            name,
+            path,
+            saved=self._saved.get(identity, found),
+            drawn=drawn,
+            stroke=layer.data if layer._staged_history else None,
+        )
 
     def _unsaved_mask(self) -> TissueMask | None:
         """The mask on display, where it holds corrections that are safe nowhere else."""
@@ -209,7 +214,7 @@ class Autosave:
         self._settle()
         mask = session.mask
         safe = self._saved.get(slide.identity, session.tissue.found)
-        if mask is None or safe is None or np.array_equal(mask.array, safe.array):
+        if mask is None or safe is None or are_same(mask.array, safe.array):
             return None
         return mask
 

@@ -11,21 +11,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_maskvit.errors import MaskvitError
 from napari_maskvit.tissue import TissueMask
+from napari_maskvit.viewer.saving.packing import Packer, unpack
 from napari_maskvit.viewer.timeline.entry import VERSION as TIMELINE_VERSION
 from napari_maskvit.viewer.timeline.entry import Entry
 from napari_maskvit.viewer.timeline.timeline import Timeline
 
 ENDING = ".maskvit-unsaved"
-VERSION = 1
+VERSION = 2
+"""Until 2 a mask was one stripe, which is read as ever."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +99,10 @@ def file_name(slide: Path, token: str) -> str:
     return f".{slide.name}.{token}{ENDING}"
 
 
-def write(work: Work, name: str, slide: Path) -> Path:
+def write(work: Work, name: str, slide: Path, packer: Packer | None = None) -> Path:
     """Write beside the slide, else in the user's data folder; whole or not at all.
+
+    ``packer`` is the one that packed what was written before.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def write(work: Work, name: str, slide: Path) -> Path:
     for folder in folders(slide):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / name, work)
+            _replace(folder / name, work, packer or Packer())
         except OSError as error:
             problem = error
         else:
@@ -137,7 +137,7 @@ def read(path: Path) -> Work:
             facts = _facts(file)
             shape, spacing = tuple(facts["shape"]), float(facts["mask_spacing"])
             mask, found = (
-                TissueMask(_unpack(file.read(name), shape), spacing, "tissue mask")
+                TissueMask(unpack(file.read(name), shape), spacing, "tissue mask")
                 for name in ("mask", "found")
             )
             timeline = Timeline.from_json(json.loads(file.read("timeline.json")))
@@ -183,11 +183,11 @@ def _peek(path: Path) -> Offer:
     )
 
 
-def _replace(path: Path, work: Work) -> None:
+def _replace(path: Path, work: Work, packer: Packer) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as raw:
-            _pack(raw, work)
+            _pack(raw, work, packer)
             raw.flush()
             os.fsync(raw.fileno())
         temporary.replace(path)
@@ -202,7 +202,7 @@ def _replace(path: Path, work: Work) -> None:
             os.close(handle)
 
 
-def _pack(raw: Any, work: Work) -> None:
+def _pack(raw: Any, work: Work, packer: Packer) -> None:
     facts = {
         "version": VERSION,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -219,31 +219,9 @@ def _pack(raw: Any, work: Work) -> None:
     timeline = {"version": TIMELINE_VERSION, "entries": [one.to_json() for one in work.entries]}
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as file:
         file.writestr("work.json", json.dumps(facts))
-        file.writestr("mask", zlib.compress(work.mask.array.tobytes(), 1))
-        file.writestr("found", _packed_once(_Same(work.found)))
+        file.writestr("mask", packer.pack("mask", work.mask.array))
+        file.writestr("found", packer.pack("found", work.found.array))
         file.writestr("timeline.json", json.dumps(timeline))
-
-
-@dataclass(frozen=True)
-class _Same:
-    """A mask that is equal to itself alone, to be remembered by."""
-
-    mask: TissueMask
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.mask is self.mask
-
-    def __hash__(self) -> int:
-        return id(self.mask)
-
-
-@lru_cache(maxsize=1)
-def _packed_once(same: _Same) -> bytes:
-    return zlib.compress(same.mask.array.tobytes(), 1)
-
-
-def _unpack(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
 
 def _facts(file: zipfile.ZipFile) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_maskvit.errors import MaskvitError
+from napari_maskvit.tissue import TissueMask
 from napari_maskvit.viewer.saving import unsaved
+from napari_maskvit.viewer.saving.packing import Packer, are_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_maskvit.tissue import TissueMask
+    from numpy.typing import NDArray
+
     from napari_maskvit.viewer.saving.unsaved import Work
     from napari_maskvit.viewer.tools.fine import Drawn
 
@@ -26,12 +29,32 @@ class Writer:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
+        self._packer = Packer()
         self._given = self._done = 0
 
     def job(
-        self, work: Work, drawn: Drawn | None, saved: TissueMask, name: str, slide: Path
+        self,
+        work: Work,
+        name: str,
+        slide: Path,
+        *,
+        saved: TissueMask,
+        drawn: Drawn | None = None,
+        stroke: NDArray[np.uint8] | None = None,
     ) -> Callable[[], MaskvitError | None]:
-        """Writing this work, to be called in any thread."""
+        """Writing this work, to be called in any thread.
+
+        Parameters
+        ----------
+        work, name, slide
+            As for `unsaved.write`.
+        saved
+            The mask that is safe elsewhere; nothing is kept of one that is equal.
+        drawn
+            What was drawn in a finer window since.
+        stroke : uint8 (rows, columns)
+            The mask under a hand that is still drawing, read as it stands when its turn comes.
+        """
         self._given += 1
         number = self._given
 
@@ -40,8 +63,16 @@ class Writer:
                 if number < self._done:
                     return None
                 self._done = number
+                mask = work.mask
+                if stroke is not None:
+                    mask = TissueMask(np.array(stroke), mask.spacing, mask.name)
+                if drawn is not None:
+                    mask = drawn.edit(mask).applied(mask)
                 try:
-                    _keep(work, drawn, saved, name, slide)
+                    if are_same(mask.array, saved.array):
+                        _forget(name, slide)
+                    else:
+                        unsaved.write(replace(work, mask=mask), name, slide, self._packer)
                 except MaskvitError as error:
                     return error
             return None
@@ -49,12 +80,7 @@ class Writer:
         return run
 
 
-def _keep(work: Work, drawn: Drawn | None, saved: TissueMask, name: str, slide: Path) -> None:
-    if drawn is not None:
-        work = replace(work, mask=drawn.edit(work.mask).applied(work.mask))
-    if np.array_equal(work.mask.array, saved.array):
-        for folder in unsaved.folders(slide):
-            with suppress(OSError):
-                (folder / name).unlink(missing_ok=True)
-        return
-    unsaved.write(work, name, slide)
+def _forget(name: str, slide: Path) -> None:
+    for folder in unsaved.folders(slide):
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)

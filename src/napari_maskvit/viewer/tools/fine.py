@@ -13,7 +13,7 @@ from napari_maskvit.tissue import TissueMask
 from napari_maskvit.tissue.edits import Edit
 from napari_maskvit.tissue.window import FineWindow
 from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
-from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, remove
+from napari_maskvit.viewer.layers.placing import FLAT, TAG, geometry, insert_quietly, remove
 
 if TYPE_CHECKING:
     from napari_maskvit.viewer.tools.desk import ToolDesk
@@ -180,6 +180,7 @@ class FineTool:
             # No outline is drawn here: the fill alone has to tell where an edge runs.
             colormap=label_colours({1: (*TISSUE_COLOUR[:3], FILL_ALPHA), **KIND_COLOURS}),
             opacity=1.0,
+            blending=FLAT,
             metadata={TAG: {"kind": "fine", "spacing": window.spacing}},
             **place,
         )

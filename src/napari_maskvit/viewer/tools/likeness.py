@@ -11,7 +11,7 @@ from napari_maskvit.errors import MaskError
 from napari_maskvit.tissue.kinds import GLASS, TISSUE
 from napari_maskvit.tissue.likeness import Likeness
 from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
-from napari_maskvit.viewer.layers.placing import TAG, insert_quietly, remove
+from napari_maskvit.viewer.layers.placing import FLAT, TAG, insert_quietly, remove
 from napari_maskvit.viewer.work.jobs import once
 
 if TYPE_CHECKING:
@@ -203,6 +203,7 @@ class LikenessTool:
             translate=np.asarray(under.translate) + corner,
             units=under.units,
             opacity=1.0,
+            blending=FLAT,
             metadata={TAG: {"kind": "preview"}},
         )
         insert_quietly(session.viewer, len(session.viewer.layers), self.preview)
