@@ -190,9 +190,7 @@ class Bench(Window):
         before = self.session.explanation
         act()
         started = time.perf_counter()
-        self.until(lambda: self.session.explanation is not before, 120)
-        self.app.processEvents()
-        return time.perf_counter() - started
+        return self.shown(lambda: self.session.explanation is not before, 120) - started
 
     def paint(self, updating: bool) -> list[float]:
         """Seconds of each move of the brush that was made while an update ran, or none did."""

@@ -104,6 +104,22 @@ class Window:
             time.sleep(0.002)
         return time.perf_counter() - started
 
+    def shown(self, condition: Callable[[], bool], timeout: float = 300) -> float:
+        """Let the window live until something holds and a frame of it is on the screen; when."""
+        frames: list[float] = []
+        frame = self.viewer.window._qt_viewer.canvas.native.frameSwapped
+
+        def note() -> None:
+            if condition():
+                frames.append(time.perf_counter())
+
+        frame.connect(note)
+        try:
+            self.until(lambda: bool(frames), timeout)
+        finally:
+            frame.disconnect(note)
+        return frames[0]
+
     def close(self) -> None:
         """Close the window and forget what it left."""
         self.session.close()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation
     from napari_maskvit.viewer.desks.attention import AttentionDesk
 
+ANSWER_S = 0.04
+"""Less than a frame, where a processor draws: an answer that is there by then saves one."""
+
 
 class RunDesk:
     """The runs of one session: the masked one, and the plain one beside it.
@@ -80,7 +83,7 @@ class RunDesk:
         request: Request,
         on_step: Callable[[Step], None],
         on_done: Callable[[Step | None], None],
-    ) -> None:
+    ) -> Job | None:
         """Run the model in a worker; a run that the channel has is replaced."""
         slide, models = self.session.slides.need(), self.session.models
         model, explainers = models.need(), models.explainers
@@ -93,7 +96,7 @@ class RunDesk:
             with explainers.at_work(slide, model, options) as explainer:
                 return (yield from run_steps(job, explainer, request, courtesy))
 
-        self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)
+        return self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)
 
     def run_for(self, request: Request, words: str) -> None:
         """Run the model for a request, in place of the run that goes on."""
@@ -101,7 +104,7 @@ class RunDesk:
         model = models.need()
         lattice = Lattice.of(self.session.slides.need(), model.config)
         desk.live.started(request.update)
-        self.start(
+        job = self.start(
             "run",
             words,
             models.options,
@@ -109,8 +112,23 @@ class RunDesk:
             desk.step,
             lambda step: self._done(step, request),
         )
-        if not request.update:
+        if request.update and job is not None:
+            self._await(job)
+        else:
             desk.ahead.start(heatmap_levels(model.levels), lattice)
+
+    def _await(self, job: Job) -> None:
+        """Let an answer that is known already come before the window draws the correction.
+
+        Posted, so that what the correction itself has to tell is told first.
+        """
+        from qtpy.QtCore import QTimer
+
+        def wait() -> None:
+            if not self.session.hand.courtesy.is_drawing:
+                job.wait(ANSWER_S)
+
+        QTimer.singleShot(0, wait)
 
     def go_on(self) -> None:
         """A model is there: run it, if that was asked for."""

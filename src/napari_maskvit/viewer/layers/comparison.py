@@ -49,6 +49,7 @@ class SideBySide:
             scale=slide_layer.scale,
             translate=slide_layer.translate,
             units=slide_layer.units,
+            blending=FLAT,
             metadata={TAG: {"kind": "copy"}},
         )
         insert_quietly(viewer, len(viewer.layers), self.slide)

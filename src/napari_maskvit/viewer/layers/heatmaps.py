@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_maskvit.viewer.display import LEVELS, Display
-from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.layers.placing import (
+    FLAT,
+    TAG,
+    geometry,
+    insert_quietly,
+    kind_of,
+    remove,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -77,6 +84,7 @@ class HeatmapLayers:
             metadata={TAG: {"kind": "attention", "level": level}},
             contrast_limits=(0.0, 1.0),
             interpolation2d="nearest",
+            blending=FLAT,
             visible=False,
             **geometry(step, spacing),
         )

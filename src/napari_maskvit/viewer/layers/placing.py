@@ -12,8 +12,12 @@ TAG = "maskvit"
 """Key of a layer's metadata under which the layers made here are known."""
 
 FLAT = "translucent_no_depth"
-"""Blending of layers that lie in one plane. napari's own for labels also compares the depth of each
-pixel, a fifth of what such a layer costs where a processor draws."""
+"""Blending of layers in one plane. napari's own choice for all but the lowest also compares
+the depth of each pixel, a fifth of what such a layer costs where a processor draws."""
+
+_OF_PIXELS = ("set_data", "labels_update", "paint", "_extent_augmented")
+"""Events of which napari's list of layers would hear and draw itself, twice, and with it the whole
+window: at each move of a brush, for each new picture. It shows nothing of what they tell."""
 
 
 def geometry(step_px: float, spacing: float | None) -> dict[str, Any]:
@@ -56,10 +60,8 @@ def insert_quietly(viewer: napari.Viewer, index: int, layer: Any) -> None:
     active = viewer.layers.selection.active
     empty = not viewer.layers
     viewer.layers.insert(index, layer)
-    if "labels_update" in layer.events.emitters:
-        # The list of layers would hear of each move of a brush, and draw itself and with it the
-        # whole window again.
-        layer.events.labels_update.disconnect(layer.events)
+    for name in set(layer.events.emitters).intersection(_OF_PIXELS):
+        layer.events[name].disconnect(layer.events)
     if not empty:
         viewer.layers.selection = selected
         viewer.layers.selection.active = active

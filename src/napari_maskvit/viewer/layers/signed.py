@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.layers.placing import (
+    FLAT,
+    TAG,
+    geometry,
+    insert_quietly,
+    kind_of,
+    remove,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -93,6 +100,7 @@ class SignedLayers:
             colormap=_colours(),
             contrast_limits=(-1.0, 1.0),
             interpolation2d="nearest",
+            blending=FLAT,
             opacity=FADED if self.faded else OPACITY,
             metadata={TAG: {"kind": self.what, "level": level, "step": picture.step}},
             **geometry(picture.step, slide_spacing),

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_maskvit.viewer.layers.boxes import Box
-from napari_maskvit.viewer.layers.placing import TAG, geometry, insert_quietly, kind_of, remove
+from napari_maskvit.viewer.layers.placing import (
+    FLAT,
+    TAG,
+    geometry,
+    insert_quietly,
+    kind_of,
+    remove,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -150,6 +157,7 @@ class Stale:
             contrast_limits=(0, 1),
             opacity=0.6,
             interpolation2d="nearest",
+            blending=FLAT,
             visible=False,
             metadata={TAG: {"kind": "stale"}},
             **geometry(self._step, self._spacing),

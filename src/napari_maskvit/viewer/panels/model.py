@@ -80,7 +80,8 @@ class ModelPanel(Panel):
     def connect_session(self) -> None:
         """Hear what this step shows."""
         session = self.session
-        self.hear(session.model_changed, session.busy_changed)
+        self.hear(session.model_changed)
+        self.links.connect(session.busy_changed, self._follow_loading)
         self.links.connect(session.options_changed, self.options.refresh)
 
     def refresh(self) -> None:
@@ -88,7 +89,7 @@ class ModelPanel(Panel):
         model = self.session.model
         self._offer(model)
         allow(self.card_button, None if model is not None else "Choose a model first.")
-        loading = self.session.models.is_loading
+        self._loading = loading = self.session.models.is_loading
         missing = "The model is being loaded…" if loading else "No model is loaded yet."
         say(self.about, about_model(model.config) if model else missing)
         say(self.sizes, f"{levels_of(model.config)} {sizes_of(model.config)}" if model else "")
@@ -101,6 +102,10 @@ class ModelPanel(Panel):
         self.summarised.emit(
             model.config.title if model else ("loading…" if loading else "none"), model is not None
         )
+
+    def _follow_loading(self) -> None:
+        if self.session.models.is_loading != self._loading:
+            self.refresh()
 
     def _offer(self, model: Model | None) -> None:
         options = _known()

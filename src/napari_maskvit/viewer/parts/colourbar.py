@@ -20,6 +20,7 @@ class ColourBar(QWidget):
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._strip: QImage | None = None
+        self._colormap = ""
         self._limits = (0.0, 1.0)
 
     @property
@@ -37,12 +38,14 @@ class ColourBar(QWidget):
         limits : tuple of float
             Values of the first and the last colour.
         """
+        if (colormap, limits) == (self._colormap, self._limits):
+            return
         from cmap import Colormap
 
         colours = np.asarray(Colormap(colormap)(np.linspace(0, 1, 256)))
         strip = np.ascontiguousarray((255 * colours[None, :, :3]).round().astype(np.uint8))
         self._strip = QImage(strip.tobytes(), 256, 1, 768, QImage.Format.Format_RGB888).copy()
-        self._limits = limits
+        self._colormap, self._limits = colormap, limits
         low, high = (significant(value) for value in limits)
         self.setAccessibleName(f"Legend: colours from {low} to {high}")
         self.update()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from functools import cache
+from threading import Event
 from typing import Any
 
 from napari_maskvit.errors import MaskvitError
@@ -58,6 +59,8 @@ class Job:
         self._on_step, self._on_done = on_step, on_done
         self._on_failed, self._on_end = on_failed, on_end
         self._worker: Any = None
+        self._news = Event()
+        self._outcome: tuple[bool, Any] | None = None
 
     def start(self) -> None:
         """Start in a thread of Qt's pool."""
@@ -65,12 +68,26 @@ class Job:
         from superqt.utils import create_worker
 
         _prepare_process()
-        self._worker = create_worker(self._guarded, _start_thread=False, _ignore_errors=True)
+        self._worker = create_worker(self._work, _start_thread=False, _ignore_errors=True)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._returned)
         self._worker.errored.connect(self._failed)
         self._worker.finished.connect(self._end)
         self._worker.start()
+
+    def takes_longer(self) -> None:
+        """Say, in the worker, that nobody need wait for the end."""
+        self._news.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait on the main thread for the end, unless it takes longer, and hand the outcome over.
+
+        For what may be done in less time than the window needs for a frame: it would draw twice.
+        """
+        self._news.wait(seconds)
+        if self._outcome is not None and not self.ended:
+            self._returned(self._outcome)
+            self._end()
 
     def cancel(self) -> None:
         """Stop; nothing of this job is heard any more."""
@@ -80,6 +97,11 @@ class Job:
         if self._worker is not None:
             self._worker.quit()
         self._end()
+
+    def _work(self) -> Generator[Any, None, tuple[bool, Any]]:
+        self._outcome = yield from self._guarded()
+        self._news.set()
+        return self._outcome
 
     def _guarded(self) -> Generator[Any, None, tuple[bool, Any]]:
         # A quit worker drops its generator without closing it, and swallows every RuntimeError

@@ -120,6 +120,8 @@ def run_steps(
                 progress = next(stream)
             except StopIteration as end:
                 return _pictured(None, end.value, request)
+            if progress.done < progress.total:
+                job.takes_longer()
             fresh += _among(request.stale, progress.fresh)
             now = time.perf_counter()
             if now >= pictured:
