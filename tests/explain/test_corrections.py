@@ -118,7 +118,18 @@ def test_joined_arrays_of_a_timeline_are_let_go(
 def test_the_first_batch_is_small_where_somebody_looks(
     slide: Slide, model: Model, mask: TissueMask
 ) -> None:
-    focused = next(Explainer(slide, model, precision="float32").stream(mask, focus=(400.0, 250.0)))
+    explainer = Explainer(slide, model, precision="float32")
+    everything = sum(patch.tokens + 1 for patch in explainer.plan(mask).patches())
+    explainer.token_budget = everything - 1
+    focused = next(explainer.stream(mask, focus=(400.0, 250.0)))
     tokens = sum(patch.tokens for patch in focused.fresh)
     assert 0 < tokens <= 256 + 16
     assert tokens < focused.snapshot().statistics.total["patch"] / 3
+
+
+def test_what_fits_one_batch_is_one_batch(slide: Slide, model: Model, mask: TissueMask) -> None:
+    explainer = Explainer(slide, model, precision="float32")
+    patches = list(explainer.plan(mask).patches())
+    explainer.token_budget = sum(patch.tokens + 1 for patch in patches)
+    first = next(explainer.stream(mask, focus=(400.0, 250.0)))
+    assert len(first.fresh) == len(patches)

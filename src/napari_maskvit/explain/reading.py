@@ -74,9 +74,10 @@ def waves(patches: list[PatchPlan], budget: int, *, watched: bool) -> list[list[
     """Cut the order of computation into stretches that are read together.
 
     The first is a single batch, so that something is seen at once; where somebody watches it is
-    a small one, and those after it grow.
+    a small one, and those after it grow, unless one batch is all: several would only take longer.
     """
-    sizes = _wave_sizes(budget, watched)
+    is_one = sum(patch.tokens + 1 for patch in patches) <= budget
+    sizes = _wave_sizes(budget, watched and not is_one)
     size = next(sizes)
     cut: list[list[PatchPlan]] = []
     wave: list[PatchPlan] = []
