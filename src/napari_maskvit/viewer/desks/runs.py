@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation
     from napari_maskvit.viewer.desks.attention import AttentionDesk
 
-ANSWER_S = 0.04
-"""Less than a frame, where a processor draws: an answer that is there by then saves one."""
+ANSWER_S = 0.08
+"""About as long as a processor draws a frame: an answer that comes by then saves one."""
 
 
 class RunDesk:

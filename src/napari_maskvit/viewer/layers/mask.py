@@ -75,7 +75,7 @@ class MaskLayer:
         self.found: NDArray[np.uint8] = np.array((found or mask).array, np.uint8)
         self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
         self._mask: TissueMask | None = mask
-        self._writing = False
+        self._writing = self._is_waiting = False
         self.layer = self._make_layer()
         if levels is None:
             levels = mark_levels(self._shadow, self.found)
@@ -168,6 +168,11 @@ class MaskLayer:
         """See every change now, without waiting for things to settle."""
         self._compare()
 
+    def catch_up(self) -> None:
+        """See now what was told of and waits to settle, if anything does."""
+        if self._is_waiting:
+            self._compare()
+
     def _make_layer(self) -> Any:
         from napari.layers import Labels
 
@@ -203,11 +208,14 @@ class MaskLayer:
             insert_quietly(self.viewer, len(layers), self.outline)
 
     def _on_paint(self, event: Any) -> None:
+        # A stroke ends what could be redone.
+        self._undone = len(self.layer._redo_history)
         if self._writing:
             return
         box = box_of(event.value, self._shadow.shape)
         # Outside a drag (polygon, fill from code) the event comes before the data is written.
         if box is not None and not self._take(box):
+            self._is_waiting = True
             self._soon.start()
 
     def _on_data(self, event: Any) -> None:
@@ -220,6 +228,7 @@ class MaskLayer:
         is_step, self._undone = len(waiting) != self._undone, len(waiting)
         box = box_of(moved[-1], self._shadow.shape) if is_step and moved else None
         if box is None or not self._take(box):
+            self._is_waiting = True
             self._settle()
 
     def _compare(self) -> None:
@@ -227,6 +236,7 @@ class MaskLayer:
         # A hand that rests in the middle of a stroke has not finished it; its end is told.
         if data.shape != self._shadow.shape or self.layer._block_history:
             return
+        self._is_waiting = False
         different = data != self._shadow
         box = bounding_box(different)
         if box is not None:

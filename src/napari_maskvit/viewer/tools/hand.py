@@ -104,7 +104,7 @@ class Hand:
         editor = self.session.tissue.editor
         if editor is not None and not self.session.tools.queue.take_back():
             self.layer.undo()
-            editor.settle()
+            editor.catch_up()
 
     @told
     def redo(self) -> None:
@@ -112,7 +112,7 @@ class Hand:
         editor = self.session.tissue.editor
         if editor is not None:
             self.layer.redo()
-            editor.settle()
+            editor.catch_up()
 
     @property
     def holds(self) -> tuple[str, float] | None:

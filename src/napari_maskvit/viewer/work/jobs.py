@@ -94,6 +94,7 @@ class Job:
         if self.ended:
             return
         self.cancelled = True
+        self._news.set()
         if self._worker is not None:
             self._worker.quit()
         self._end()
