@@ -100,7 +100,7 @@ class FineTool:
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.set_data.connect(self._on_paint)
         self.layer.events.brush_size.connect(session.hand.changed.emit)
-        session.hand.courtesy.watch(self.layer)
+        session.hand.watch(self.layer)
         self.show()
         self.layer.mode = "paint"
         self.desk.changed.emit()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_maskvit.viewer.layers.placing import TAG
+from napari_maskvit.viewer.repaint import follow_strokes
 from napari_maskvit.viewer.words.telling import told
 from napari_maskvit.viewer.work.courtesy import Courtesy
 
@@ -119,9 +120,14 @@ class Hand:
         """Tool and brush in µm, to be taken over to another mask; None where there is no mask."""
         return (self.tool, self.brush_um) if self.session.tissue.editor else None
 
+    def watch(self, layer: Any) -> None:
+        """Let work and frames make way for strokes on a layer."""
+        self.courtesy.watch(layer)
+        follow_strokes(self.session.viewer, layer)
+
     def take_over(self, layer: Any, held: tuple[str, float] | None) -> None:
         """Another mask's layer comes under the hand; what was in it stays."""
-        self.courtesy.watch(layer)
+        self.watch(layer)
         layer.events.brush_size.connect(self._brush_changed)
         # napari's own undo knows nothing of a correction that is still being worked out.
         layer.bind_key("Control-Z", lambda _layer: self.undo(), overwrite=True)

@@ -1,0 +1,205 @@
+"""Under a moving brush only a part of the canvas is drawn, and the screen shows the whole truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari", reason="needs the gui extra")
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_maskvit.viewer.repaint import Box
+
+pytestmark = pytest.mark.window
+
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Screen:
+    """What a person sees of the canvas, and how it came there."""
+
+    def __init__(self, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        canvas = viewer.window._qt_viewer.canvas
+        self.native = canvas.native
+        self.frames, self.narrow = 0, 0
+        self.native.frameSwapped.connect(self._count)
+        context = canvas._scene_canvas.context
+        set_scissor = context.set_scissor
+
+        def note(*box: int) -> None:
+            self.narrow += 1
+            set_scissor(*box)
+
+        monkeypatch.setattr(context, "set_scissor", note)
+
+    def _count(self) -> None:
+        self.frames += 1
+
+    def close(self) -> None:
+        self.native.frameSwapped.disconnect(self._count)
+
+    def shown(self) -> Picture:
+        """The pixels of the screen."""
+        from qtpy.QtCore import QPoint
+        from qtpy.QtGui import QImage
+
+        corner = self.native.mapToGlobal(QPoint(0, 0))
+        pixels = self.native.screen().grabWindow(
+            0, corner.x(), corner.y(), self.native.width(), self.native.height()
+        )
+        image = pixels.toImage().convertToFormat(QImage.Format.Format_RGB888)
+        bits = image.constBits()
+        bits.setsize(image.sizeInBytes())
+        rows = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())
+        return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+
+    def after_a_frame(self) -> Picture:
+        """The pixels of the screen, once what was asked for is drawn."""
+        seen = self.frames
+        self.qtbot.waitUntil(lambda: self.frames > seen, timeout=10_000)
+        self.qtbot.wait(60)
+        return self.shown()
+
+    def drawn_whole(self) -> Picture:
+        """The pixels of the screen, once everything was drawn anew."""
+        narrow = self.narrow
+        self.native.update()
+        picture = self.after_a_frame()
+        assert self.narrow == narrow, "nothing moved"
+        return picture
+
+
+@pytest.fixture
+def screen(viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
+    made = Screen(viewer, qtbot, monkeypatch)
+    yield made
+    made.close()
+
+
+def press(hand: Any, kind: str, place: tuple[float, float]) -> None:
+    from qtpy.QtCore import QEvent, Qt
+
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    if kind == "press":
+        hand._send(QEvent.Type.MouseMove, place, none, none)
+        hand.qtbot.wait(50)
+        hand._send(QEvent.Type.MouseButtonPress, place, left, left)
+    elif kind == "move":
+        hand._send(QEvent.Type.MouseMove, place, none, left)
+    else:
+        hand._send(QEvent.Type.MouseButtonRelease, place, left, none)
+
+
+@pytest.mark.parametrize(
+    ("tool", "zoom", "brush_um"),
+    [("brush", 0.6, 60.0), ("eraser", 1.0, 80.0), ("brush", 30.0, 4.0), ("eraser", 4.0, 30.0)],
+)
+def test_a_stroke_looks_as_if_every_frame_had_been_drawn_whole(
+    ran: Any, hand: Any, screen: Screen, tool: str, zoom: float, brush_um: float
+) -> None:
+    camera = screen.viewer.scene.camera
+    camera.center, camera.zoom = (384.0, 480.0), zoom
+    ran.hand.pick(tool)
+    ran.hand.brush_um = brush_um
+    hand.qtbot.wait(300)
+    rng = np.random.default_rng(round(zoom * 10))
+    height, width = screen.viewer.canvas.size
+    place = np.array([width / 2, height / 2])
+    press(hand, "press", tuple(place))
+    hand.qtbot.wait(200)
+    before, moves = screen.shown(), 0
+    for _ in range(6):
+        for _ in range(int(rng.integers(1, 6))):
+            place = np.clip(place + rng.normal(0, 25, 2), 5, (width - 5, height - 5))
+            press(hand, "move", tuple(place))
+            hand.qtbot.wait(int(rng.integers(1, 40)))
+            moves += 1
+        hand.qtbot.wait(80)
+        seen = screen.shown()
+        np.testing.assert_array_equal(seen, screen.drawn_whole())
+    assert screen.narrow >= moves // 3, "frames were drawn narrow at all"
+    assert (seen != before).any()
+    press(hand, "release", tuple(place))
+    narrow = screen.narrow
+    hand.qtbot.wait(300)
+    assert screen.narrow == narrow, "the stroke is over"
+
+
+CHANGES: dict[str, Callable[[Any, Any], object]] = {
+    "a layer is dimmed": lambda viewer, ran: setattr(viewer.layers[0], "opacity", 0.4),
+    "one looks elsewhere": lambda viewer, ran: setattr(
+        viewer.scene.camera, "center", (300.0, 400.0)
+    ),
+    "one looks closer": lambda viewer, ran: setattr(viewer.scene.camera, "zoom", 2.0),
+    "the brush grows": lambda viewer, ran: setattr(ran.hand, "brush_um", 120.0),
+    "the brush shrinks": lambda viewer, ran: setattr(ran.hand, "brush_um", 20.0),
+    "the mask is set": lambda viewer, ran: ran.tissue.layer.refresh(),
+    "a bar goes": lambda viewer, ran: setattr(viewer.scale_bar, "visible", False),
+    "the window is another size": lambda viewer, ran: viewer.window.resize(1100, 700),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_else_changes_under_a_stroke_is_seen(
+    ran: Any, hand: Any, screen: Screen, change: str
+) -> None:
+    camera = screen.viewer.scene.camera
+    camera.center, camera.zoom = (384.0, 480.0), 1.0
+    ran.hand.pick("eraser")
+    ran.hand.brush_um = 60.0
+    hand.qtbot.wait(300)
+    height, width = screen.viewer.canvas.size
+    press(hand, "press", (width / 2, height / 2))
+    hand.qtbot.wait(150)
+    for step in range(6):
+        press(hand, "move", (width / 2 + 40 * step, height / 2))
+        hand.qtbot.wait(30)
+        if step == 2:
+            CHANGES[change](screen.viewer, ran)
+            # With no turn of the loop in between: both are asked for, one frame is drawn.
+            press(hand, "move", (width / 2 + 40 * step + 6, height / 2))
+            hand.qtbot.wait(150)
+            seen = screen.shown()
+            np.testing.assert_array_equal(seen, screen.drawn_whole())
+    hand.qtbot.wait(100)
+    seen = screen.shown()
+    np.testing.assert_array_equal(seen, screen.drawn_whole())
+    assert screen.narrow > 0
+    press(hand, "release", (width / 2 + 200, height / 2))
+
+
+def test_two_views_side_by_side_are_drawn_whole(ran: Any, hand: Any, screen: Screen) -> None:
+    screen.viewer.canvas.grid.enabled = True
+    ran.hand.pick("eraser")
+    hand.qtbot.wait(300)
+    height, width = screen.viewer.canvas.size
+    press(hand, "press", (width / 4, height / 2))
+    for step in range(5):
+        press(hand, "move", (width / 4 + 10 * step, height / 2))
+        hand.qtbot.wait(30)
+    press(hand, "release", (width / 4 + 40, height / 2))
+    assert screen.narrow == 0
+
+
+sides = st.floats(0, 2000)
+
+
+@given(sides, sides, st.floats(0, 300), sides, st.sampled_from([1.0, 1.25, 1.5, 2.0]))
+def test_a_box_in_the_buffer_holds_all_of_the_box(
+    x: float, y: float, reach: float, other: float, ratio: float
+) -> None:
+    box = Box.around((x, y), reach) | Box.around((other, y), reach)
+    height = 1500
+    left, bottom, wide, high = box.in_buffer(ratio, height)
+    assert left <= box.left * ratio
+    assert left + wide >= box.right * ratio
+    assert height - bottom >= box.bottom * ratio
+    assert height - bottom - high <= box.top * ratio
+    assert wide <= (box.right - box.left) * ratio + 2
+    assert high <= (box.bottom - box.top) * ratio + 2
