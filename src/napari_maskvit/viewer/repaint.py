@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import napari
 
 Place = tuple[float, ...]
+"""x and y on the canvas, in its own pixels."""
+
 MARGIN_PX = 4.0
 """Of the canvas, around the brush: the width of its circle, and what smooths the circle's edge."""
 
@@ -151,7 +153,7 @@ class _Stroke:
         native.setUpdateBehavior(type(behaviour).PartialUpdate)
         self._undo.callback(native.setUpdateBehavior, behaviour)
         canvas.update = self._asked
-        self._undo.callback(delattr, canvas, "update")
+        self._undo.callback(vars(canvas).pop, "update", None)
         for heard, position in ((self._begin_frame, "first"), (self._end_frame, "last")):
             canvas.events.draw.connect(heard, position=position)
             self._undo.callback(canvas.events.draw.disconnect, heard)
