@@ -71,11 +71,11 @@ def follow_strokes(viewer: napari.Viewer, layer: Any) -> None:
     """
 
     def follow(layer: Any, event: Any) -> Iterator[None]:
-        stroke = _Stroke.on(viewer, layer) if str(layer.mode) in DRAWING else None
+        is_brush = str(layer.mode) in DRAWING
+        stroke = _Stroke.on(viewer, layer, event.pos) if is_brush else None
         if stroke is None:
             return
         try:
-            stroke.paint(event.pos)
             yield
             while event.type == "mouse_move":
                 stroke.paint(event.pos)
@@ -89,11 +89,12 @@ def follow_strokes(viewer: napari.Viewer, layer: Any) -> None:
 class _Stroke:
     """A stroke that is being drawn, and the frames meanwhile."""
 
-    def __init__(self, viewer: napari.Viewer, layer: Any, canvas: Any, nodes: set[Any]) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, layer: Any, place: Place, canvas: Any, nodes: set[Any]
+    ) -> None:
         self._viewer, self._layer, self._canvas, self._nodes = viewer, layer, canvas, nodes
         self._size = canvas.physical_size
-        self._painted: Place | None = None
-        self._shown: Place | None = None
+        self._painted = self._shown = place
         self._reach = 0.0
         self._box: Box | None = None
         self._whole, self._narrow = True, False
@@ -101,7 +102,7 @@ class _Stroke:
         self._start()
 
     @classmethod
-    def on(cls, viewer: napari.Viewer, layer: Any) -> _Stroke | None:
+    def on(cls, viewer: napari.Viewer, layer: Any, place: Sequence[float]) -> _Stroke | None:
         """A stroke that begins; None where its frames have to be drawn whole."""
         try:
             drawn = viewer.window._qt_viewer.canvas
@@ -111,7 +112,7 @@ class _Stroke:
             nodes.update(one.box for one in overlays if hasattr(one, "box"))
             if viewer.canvas.grid.enabled or viewer.dims.ndisplay != 2:
                 return None
-            return cls(viewer, layer, drawn._scene_canvas, nodes)
+            return cls(viewer, layer, tuple(place), drawn._scene_canvas, nodes)
         except (AttributeError, KeyError, TypeError):
             return None
 
@@ -125,14 +126,12 @@ class _Stroke:
         self._reach_from(self._shown, event.pos)
         self._shown = tuple(event.pos)
 
-    def _reach_from(self, before: Place | None, place: Sequence[float]) -> None:
+    def _reach_from(self, before: Place, place: Sequence[float]) -> None:
         """Have drawn what lies between where the brush was and where it is."""
         # A brush that shrinks leaves the circle of the frame before.
         reach = max(self._reach, self._reach_now())
-        for one in (before, place):
-            if one is not None:
-                here = Box.around(one, reach)
-                self._box = here if self._box is None else self._box | here
+        both = Box.around(before, reach) | Box.around(place, reach)
+        self._box = both if self._box is None else self._box | both
 
     def _reach_now(self) -> float:
         """How far from its place the brush reaches, in pixels of the canvas."""
