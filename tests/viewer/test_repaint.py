@@ -27,9 +27,6 @@ class Screen:
         self.viewer, self.qtbot = viewer, qtbot
         self.canvas = viewer.window._qt_viewer.canvas._scene_canvas
         self.native = self.canvas.native
-        # A square of napari's own, which it takes away without asking for a frame once the mouse
-        # seems to leave: under the window of another test.
-        viewer.canvas.overlays._brush_circle.box = False
         self.frames, self.narrow = 0, 0
         self.native.frameSwapped.connect(self._count)
         context = self.canvas.context
@@ -171,6 +168,19 @@ def test_whatever_else_changes_under_a_stroke_is_seen(
     np.testing.assert_array_equal(seen, screen.drawn_whole())
     assert screen.narrow > 0
     press(hand, "release", (width / 2 + 200, height / 2))
+
+
+def test_no_square_covers_what_lies_under_the_brush(ran: Any, hand: Any, screen: Screen) -> None:
+    camera = screen.viewer.scene.camera
+    camera.center, camera.zoom = (384.0, 480.0), 1.0
+    ran.hand.pick("eraser")
+    ran.hand.brush_um = 60.0
+    height, width = screen.viewer.canvas.size
+    hand.hover(384.0, 480.0)
+    under = screen.at_rest()
+    ran.hand.pick("move")
+    middle = np.s_[height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8]
+    np.testing.assert_array_equal(under[middle], screen.at_rest()[middle])
 
 
 def test_two_views_side_by_side_are_drawn_whole(ran: Any, hand: Any, screen: Screen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -122,8 +123,12 @@ class Hand:
 
     def watch(self, layer: Any) -> None:
         """Let work and frames make way for strokes on a layer."""
+        viewer = self.session.viewer
         self.courtesy.watch(layer)
-        follow_strokes(self.session.viewer, layer)
+        follow_strokes(viewer, layer)
+        # napari 0.9 has a dark square in the middle of the brush's circle, over what is painted.
+        with suppress(AttributeError):
+            viewer.canvas.overlays._brush_circle.box = False
 
     def take_over(self, layer: Any, held: tuple[str, float] | None) -> None:
         """Another mask's layer comes under the hand; what was in it stays."""
