@@ -112,10 +112,10 @@ class RunDesk:
             desk.step,
             lambda step: self._done(step, request),
         )
-        if request.update and job is not None:
-            self._await(job)
-        else:
+        if not request.update:
             desk.ahead.start(heatmap_levels(model.levels), lattice)
+        elif job is not None:
+            self._await(job)
 
     def _await(self, job: Job) -> None:
         """Let an answer that is known already come before the window draws the correction.
