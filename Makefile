@@ -13,7 +13,7 @@ test:
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy src hatch_build.py $(wildcard training/src)
-	tools/on-a-screen .venv/bin/pytest -n 2 --dist loadfile --windows-required $(TESTS)
+	tools/on-a-screen .venv/bin/pytest -n 2 --dist loadfile --max-worker-restart 0 --windows-required $(TESTS)
 
 clean:
 	rm -rf .venv .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

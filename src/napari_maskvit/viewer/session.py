@@ -15,6 +15,7 @@ from napari_maskvit.viewer.desks.runs import RunDesk
 from napari_maskvit.viewer.desks.slide import SlideDesk
 from napari_maskvit.viewer.desks.tissue import TissueDesk
 from napari_maskvit.viewer.display import Display
+from napari_maskvit.viewer.graphics import free_in_own_context
 from napari_maskvit.viewer.hover import Hover
 from napari_maskvit.viewer.keys import bind_keys
 from napari_maskvit.viewer.layers.placing import kind_of
@@ -94,6 +95,7 @@ class Session:
         self.autosave = Autosave(self)
         self._hover = Hover(self)
         bind_keys(self)
+        free_in_own_context(viewer)
         _when_window_closes(viewer, self.close)
         for layer in viewer.layers:
             if kind_of(layer) == "slide":
