@@ -334,3 +334,26 @@ def test_closing_while_reading_ends_in_words(path):
     assert not opened.undecodable
     with pytest.raises(SlideError, match="closed"):
         opened.read(0, 0, 5, 5)
+
+
+def test_what_was_decoded_as_the_file_was_closed_is_not_read(path):
+    opened = open_slide(path)
+    entered, closed = threading.Event(), threading.Event()
+    decode = opened._pyramid.backend.decode_tile
+
+    def slow(*where):
+        pixels = decode(*where)
+        entered.set()
+        assert closed.wait(20)
+        return pixels
+
+    opened._pyramid.backend.decode_tile = slow
+    thread = threading.Thread(target=opened.read, args=(0, 0, 5, 5))
+    thread.start()
+    assert entered.wait(20)
+    opened.close()
+    closed.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    with pytest.raises(SlideError, match="closed"):
+        opened.read(0, 0, 5, 5)

@@ -51,10 +51,10 @@ def test_layers_come_in_turns_the_one_that_is_looked_at_first(ready, viewer, qtb
     ready.run()
     attention = [name for name in names(viewer) if name.startswith("attention")]
     assert attention == ["attention: region"]
-    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=240_000)
     assert not ready.explanation.complete
-    qtbot.waitUntil(lambda: len(ready.attention.layers.in_order) == 4, timeout=60_000)
-    qtbot.waitUntil(lambda: not ready.running, timeout=60_000)
+    qtbot.waitUntil(lambda: len(ready.attention.layers.in_order) == 4, timeout=240_000)
+    qtbot.waitUntil(lambda: not ready.running, timeout=240_000)
     attention = [layer for layer in viewer.layers if layer.name.startswith("attention")]
     assert attention == ready.attention.layers.in_order
     assert [layer.visible for layer in attention] == [False, True, False, False]
@@ -71,7 +71,7 @@ def test_no_empty_layer_is_left_of_a_run_that_came_to_nothing(ready, viewer, qtb
     assert ready.explanation is None
     assert not [name for name in names(viewer) if name.startswith("attention")]
     ready.run()
-    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=240_000)
     assert np.isfinite(shown(ready).data).any()
     ready.cancel()
 
@@ -246,7 +246,7 @@ def test_cancel_answers_at_once_and_keeps_what_is_there(ready, qtbot, monkeypatc
     slow_down(ready, monkeypatch, 0.15)
     ready.progressed.connect(steps.append)
     ready.run()
-    qtbot.waitUntil(lambda: ready.explanation is not None and len(steps) > 1, timeout=60_000)
+    qtbot.waitUntil(lambda: ready.explanation is not None and len(steps) > 1, timeout=240_000)
     started = time.perf_counter()
     ready.cancel()
     assert time.perf_counter() - started < 0.1
@@ -261,7 +261,7 @@ def test_cancel_answers_at_once_and_keeps_what_is_there(ready, qtbot, monkeypatc
     assert np.isfinite(shown(ready).data).any()
     # And it goes on from there.
     ready.run()
-    qtbot.waitUntil(lambda: not ready.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not ready.running, timeout=240_000)
     assert ready.explanation.complete
     assert ready.explanation.statistics.cached_patches > 0
 
@@ -304,7 +304,7 @@ def test_an_error_in_the_middle_of_a_run_is_one_sentence(
     monkeypatch.setattr(PatchComputer, "_encode", fails)
     monkeypatch.setattr("napari_maskvit.explain.engine.TOKEN_BUDGET", {"cpu": 64})
     ready.run()
-    qtbot.waitUntil(lambda: bool(ready.messages) and not ready.running, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(ready.messages) and not ready.running, timeout=240_000)
     assert len(ready.messages) == 1
     assert words in ready.messages[0]
     assert "Traceback" not in capfd.readouterr().err
@@ -314,7 +314,7 @@ def test_an_error_in_the_middle_of_a_run_is_one_sentence(
 def test_closing_the_window_in_the_middle_of_a_run(ready, viewer, qtbot, monkeypatch):
     slow_down(ready, monkeypatch, 0.2)
     ready.run()
-    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: ready.explanation is not None, timeout=240_000)
     started = time.perf_counter()
     viewer.close()
     assert time.perf_counter() - started < 5
@@ -324,23 +324,23 @@ def test_closing_the_window_in_the_middle_of_a_run(ready, viewer, qtbot, monkeyp
 
 def test_the_status_bar_says_what_lies_under_the_mouse(ran, viewer, hand, qtbot):
     hand.hover(*TISSUE)
-    qtbot.waitUntil(lambda: "patch attention" in str(viewer.status), timeout=5000)
+    qtbot.waitUntil(lambda: "patch attention" in str(viewer.status), timeout=30_000)
     heatmap = ran.attention.picture()
     row, column = (int(one / heatmap.spacing) for one in TISSUE)
     assert in_words(float(heatmap.array[row, column]), "rank") in str(viewer.status)
     assert "patch row" in str(viewer.status)
     hand.hover(*GLASS)
-    qtbot.waitUntil(lambda: "none (background)" in str(viewer.status), timeout=5000)
+    qtbot.waitUntil(lambda: "none (background)" in str(viewer.status), timeout=30_000)
 
 
 def test_the_status_bar_follows_a_level_under_a_mouse_that_stands_still(ran, viewer, hand, qtbot):
     hand.hover(*TISSUE)
-    qtbot.waitUntil(lambda: "patch attention" in str(viewer.status), timeout=5000)
+    qtbot.waitUntil(lambda: "patch attention" in str(viewer.status), timeout=30_000)
     ran.show(level="region")
-    qtbot.waitUntil(lambda: "region attention" in str(viewer.status), timeout=5000)
+    qtbot.waitUntil(lambda: "region attention" in str(viewer.status), timeout=30_000)
     assert "patch attention" not in str(viewer.status)
     ran.show(visible=False)
-    qtbot.waitUntil(lambda: "attention" not in str(viewer.status), timeout=5000)
+    qtbot.waitUntil(lambda: "attention" not in str(viewer.status), timeout=30_000)
 
 
 def test_waiting_for_the_model_is_said_and_can_be_cancelled(session, bundle, settle, qtbot):

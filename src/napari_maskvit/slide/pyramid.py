@@ -96,13 +96,14 @@ class Pyramid:
 
     def tile(self, level: int, row: int, column: int) -> Tile:
         """Return one tile, decoded or made where it is not in the cache."""
+        # The cache may hold what another thread was still decoding as it was cleared.
+        self._check_open()
         key = (level, row, column)
         if self.levels[level].stored is not None:
             return self.cache.get(key, lambda: self._decode(key))
         return self.cache.get(key, lambda: self._make(key), pin=level == len(self.levels) - 1)
 
     def _decode(self, key: Key) -> Tile:
-        self._check_open()
         level, row, column = key
         stored = self.levels[level].stored
         assert stored is not None
