@@ -93,7 +93,7 @@ class RunDesk:
         self.desk.finer.cancel()
 
         def body(job: Job) -> Generator[Step, None, Step | None]:
-            with explainers.at_work(slide, model, options) as explainer:
+            with explainers.at_work(slide, model, options, job.takes_longer) as explainer:
                 return (yield from run_steps(job, explainer, request, courtesy))
 
         return self.session.jobs.start(channel, words, body, on_step=on_step, on_done=on_done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -57,18 +57,27 @@ class Explainers:
         self._kept: dict[tuple[Any, ...], _Kept] = {}
 
     @contextmanager
-    def at_work(self, slide: Slide, model: Model, options: RunOptions) -> Iterator[Explainer]:
+    def at_work(
+        self,
+        slide: Slide,
+        model: Model,
+        options: RunOptions,
+        on_busy: Callable[[], object] = lambda: None,
+    ) -> Iterator[Explainer]:
         """The explainer for a slide, a model and options, while nothing else computes.
 
-        For workers: a newer run waits for the older one's last batch.
+        For workers: a newer run waits for the older one's last batch, and says so by ``on_busy``.
         """
-        with self._engine:
+        if not self._engine.acquire(blocking=False):
+            on_busy()
+            self._engine.acquire()
+        try:
             import_torch()
             share_cores()
-            try:
-                yield self._of(slide, model, options)
-            finally:
-                give_back()
+            yield self._of(slide, model, options)
+        finally:
+            give_back()
+            self._engine.release()
 
     def _of(self, slide: Slide, model: Model, options: RunOptions) -> Explainer:
         from napari_maskvit.explain import Explainer
