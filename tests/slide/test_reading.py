@@ -79,6 +79,8 @@ def test_a_coarser_level_is_used_where_it_fits(slide, dense, x, y):
 
 
 @SETTINGS
+@example(x=-1.25, y=-1.25, scale=1.002)
+@example(x=-1.25, y=-1.25, scale=3.0)
 @given(
     x=st.floats(-60, 250), y=st.floats(-60, 250), scale=st.sampled_from([1.002, 1.3, 1.9, 3.0, 7.3])
 )
