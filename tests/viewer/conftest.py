@@ -175,22 +175,39 @@ class Hand:
 
     def drag(self, points: Sequence[tuple[float, float]], moves: int = 6) -> None:
         """Press at the first point (y, x), move through the others, let go."""
-        from qtpy.QtCore import QEvent, Qt
-
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         places = [self.screen(*point) for point in points]
-        self._send(QEvent.Type.MouseMove, places[0], none, none)
-        self.qtbot.wait(30)
-        self._send(QEvent.Type.MouseButtonPress, places[0], left, left)
+        self.press(places[0])
         for start, stop in itertools.pairwise(places):
             for share in np.linspace(0, 1, moves + 1)[1:]:
                 place = tuple(np.array(start) * (1 - share) + np.array(stop) * share)
                 begun = time.perf_counter()
-                self._send(QEvent.Type.MouseMove, place, none, left)
+                self.move(place)
                 self.qtbot.wait(1)
                 self.seconds.append(time.perf_counter() - begun)
-        self._send(QEvent.Type.MouseButtonRelease, places[-1], left, none)
+        self.release(places[-1])
         self.qtbot.wait(30)
+
+    def press(self, place: tuple[float, float]) -> None:
+        """Press at a place (x, y) of the canvas, and hold."""
+        from qtpy.QtCore import QEvent, Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        self._send(QEvent.Type.MouseMove, place, none, none)
+        self.qtbot.wait(50)
+        self._send(QEvent.Type.MouseButtonPress, place, left, left)
+
+    def move(self, place: tuple[float, float]) -> None:
+        """Move on to a place (x, y) of the canvas, pressed."""
+        from qtpy.QtCore import QEvent, Qt
+
+        self._send(QEvent.Type.MouseMove, place, Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton)
+
+    def release(self, place: tuple[float, float]) -> None:
+        """Let go at a place (x, y) of the canvas."""
+        from qtpy.QtCore import QEvent, Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        self._send(QEvent.Type.MouseButtonRelease, place, left, none)
 
     def click(self, y: float, x: float) -> None:
         self.drag([(y, x)])

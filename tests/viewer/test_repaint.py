@@ -13,6 +13,7 @@ pytest.importorskip("napari", reason="needs the gui extra")
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_maskvit.viewer.layers.placing import kind_of
 from napari_maskvit.viewer.repaint import Box
 
 pytestmark = pytest.mark.window
@@ -67,8 +68,11 @@ class Screen:
         return self.shown()
 
     def drawn_whole(self) -> Picture:
-        """The frame, once everything was drawn anew."""
+        """The frame, once everything was taken from its layer and drawn anew."""
         narrow = self.narrow
+        for layer in self.viewer.layers:
+            if kind_of(layer) == "outline":
+                layer.refresh()
         self.native.update()
         picture = self.after_a_frame()
         assert self.narrow == narrow, "nothing moved"
@@ -80,20 +84,6 @@ def screen(viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator
     made = Screen(viewer, qtbot, monkeypatch)
     yield made
     made.close()
-
-
-def press(hand: Any, kind: str, place: tuple[float, float]) -> None:
-    from qtpy.QtCore import QEvent, Qt
-
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    if kind == "press":
-        hand._send(QEvent.Type.MouseMove, place, none, none)
-        hand.qtbot.wait(50)
-        hand._send(QEvent.Type.MouseButtonPress, place, left, left)
-    elif kind == "move":
-        hand._send(QEvent.Type.MouseMove, place, none, left)
-    else:
-        hand._send(QEvent.Type.MouseButtonRelease, place, left, none)
 
 
 @pytest.mark.parametrize(
@@ -112,19 +102,19 @@ def test_a_stroke_looks_as_if_every_frame_had_been_drawn_whole(
     rng = np.random.default_rng(round(zoom * 10))
     height, width = screen.viewer.canvas.size
     place = np.array([width / 2, height / 2])
-    press(hand, "press", tuple(place))
+    hand.press(tuple(place))
     before, moves = screen.at_rest(), 0
     for _ in range(6):
         for _ in range(int(rng.integers(1, 6))):
             place = np.clip(place + rng.normal(0, 25, 2), 5, (width - 5, height - 5))
-            press(hand, "move", tuple(place))
+            hand.move(tuple(place))
             hand.qtbot.wait(int(rng.integers(1, 40)))
             moves += 1
         seen = screen.at_rest()
         np.testing.assert_array_equal(seen, screen.drawn_whole())
     assert screen.narrow >= moves // 3, "frames were drawn narrow at all"
     assert (seen != before).any()
-    press(hand, "release", tuple(place))
+    hand.release(tuple(place))
     narrow = screen.narrow
     hand.qtbot.wait(300)
     assert screen.narrow == narrow, "the stroke is over"
@@ -154,21 +144,21 @@ def test_whatever_else_changes_under_a_stroke_is_seen(
     ran.hand.brush_um = 60.0
     hand.qtbot.wait(300)
     height, width = screen.viewer.canvas.size
-    press(hand, "press", (width / 2, height / 2))
+    hand.press((width / 2, height / 2))
     hand.qtbot.wait(150)
     for step in range(6):
-        press(hand, "move", (width / 2 + 40 * step, height / 2))
+        hand.move((width / 2 + 40 * step, height / 2))
         hand.qtbot.wait(30)
         if step == 2:
             CHANGES[change](screen.viewer, ran)
             # With no turn of the loop in between: both are asked for, one frame is drawn.
-            press(hand, "move", (width / 2 + 40 * step + 6, height / 2))
+            hand.move((width / 2 + 40 * step + 6, height / 2))
             seen = screen.at_rest()
             np.testing.assert_array_equal(seen, screen.drawn_whole())
     seen = screen.at_rest()
     np.testing.assert_array_equal(seen, screen.drawn_whole())
     assert screen.narrow > 0
-    press(hand, "release", (width / 2 + 200, height / 2))
+    hand.release((width / 2 + 200, height / 2))
 
 
 def test_no_square_covers_what_lies_under_the_brush(ran: Any, hand: Any, screen: Screen) -> None:
@@ -187,11 +177,11 @@ def test_two_views_side_by_side_are_drawn_whole(ran: Any, hand: Any, screen: Scr
     ran.hand.pick("eraser")
     hand.qtbot.wait(300)
     height, width = screen.viewer.canvas.size
-    press(hand, "press", (width / 4, height / 2))
+    hand.press((width / 4, height / 2))
     for step in range(5):
-        press(hand, "move", (width / 4 + 10 * step, height / 2))
+        hand.move((width / 4 + 10 * step, height / 2))
         hand.qtbot.wait(30)
-    press(hand, "release", (width / 4 + 40, height / 2))
+    hand.release((width / 4 + 40, height / 2))
     assert screen.narrow == 0
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_maskvit.viewer.layers.placing import kind_of
 from napari_maskvit.viewer.work.courtesy import DRAWING
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 Place = tuple[float, ...]
 """x and y on the canvas, in its own pixels."""
 
-MARGIN_PX = 4.0
-"""Of the canvas, around the brush: the width of its circle, and what smooths the circle's edge."""
+MARGIN_PX = 8.0
+"""Of the canvas, around the brush: the width of its circle, what smooths the circle's edge, and how
+far marks of a change reach beyond it."""
+
+RIM = 2
+"""In pixels of the mask: a brush paints whole ones, and the outline lies beside them."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,21 @@ def follow_strokes(viewer: napari.Viewer, layer: Any) -> None:
 
 
 class _Stroke:
-    """A stroke that is being drawn, and the frames meanwhile."""
+    """A stroke that is being drawn, and the frames meanwhile.
+
+    ``layers`` are those that change under the brush: the one that it paints, and its marks.
+    """
 
     def __init__(
-        self, viewer: napari.Viewer, layer: Any, place: Place, canvas: Any, nodes: set[Any]
+        self,
+        viewer: napari.Viewer,
+        layers: Sequence[Any],
+        place: Place,
+        canvas: Any,
+        nodes: set[Any],
     ) -> None:
-        self._viewer, self._layer, self._canvas, self._nodes = viewer, layer, canvas, nodes
+        self._viewer, self._canvas, self._nodes = viewer, canvas, nodes
+        self._layer, self._layers = layers[0], layers
         self._size = canvas.physical_size
         self._painted = self._shown = place
         self._reach = 0.0
@@ -107,12 +121,13 @@ class _Stroke:
         try:
             drawn = viewer.window._qt_viewer.canvas
             overlays = [one for many in drawn._viewer_overlay_to_visual.values() for one in many]
-            nodes = {drawn.layer_to_visual[layer].node}
+            marks = [other for other in viewer.layers if kind_of(other) == "outline"]
+            nodes = {drawn.layer_to_visual[one].node for one in (layer, *marks)}
             nodes.update(one.node for one in overlays)
             nodes.update(one.box for one in overlays if hasattr(one, "box"))
             if viewer.canvas.grid.enabled or viewer.dims.ndisplay != 2:
                 return None
-            return cls(viewer, layer, tuple(place), drawn._scene_canvas, nodes)
+            return cls(viewer, (layer, *marks), tuple(place), drawn._scene_canvas, nodes)
         except (AttributeError, KeyError, TypeError):
             return None
 
@@ -136,8 +151,8 @@ class _Stroke:
     def _reach_now(self) -> float:
         """How far from its place the brush reaches, in pixels of the canvas."""
         pixel = float(self._layer.scale[-1]) * float(self._viewer.scene.camera.zoom)
-        # A mask pixel may be larger than a pixel of the canvas, and the brush paints whole ones.
-        return float((self._layer.brush_size / 2 + 1) * pixel + MARGIN_PX)
+        # A mask pixel may be larger than a pixel of the canvas.
+        return float((self._layer.brush_size / 2 + RIM) * pixel + MARGIN_PX)
 
     def end(self) -> None:
         """The brush was lifted: everything is drawn, from now on as ever."""
@@ -158,8 +173,10 @@ class _Stroke:
             self._undo.callback(canvas.events.draw.disconnect, heard)
         canvas.events.mouse_move.connect(self._show)
         self._undo.callback(canvas.events.mouse_move.disconnect, self._show)
-        self._layer.events.set_data.connect(self._all)
-        self._undo.callback(self._layer.events.set_data.disconnect, self._all)
+        for layer in self._layers:
+            for name in ("set_data", "colormap", "opacity", "visible"):
+                layer.events[name].connect(self._all)
+                self._undo.callback(layer.events[name].disconnect, self._all)
 
     def _asked(self, node: Any = None) -> None:
         """In place of the canvas's own `update`: see whether anything but the brush asks."""

@@ -121,6 +121,8 @@ class LiveUpdate:
     def done(self) -> None:
         """Everything is up to date."""
         self._stop()
+        if (editor := self.session.tissue.editor) is not None:
+            editor.answered()
         self.stale.clear()
         self.show()
 

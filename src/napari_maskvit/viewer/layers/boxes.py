@@ -33,6 +33,15 @@ def bounding_box(where: NDArray[np.bool_]) -> Box | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def joined(one: Box, other: Box) -> Box | None:
+    """Smallest box around two that overlap; None where they do not."""
+    sides = list(zip(one, other, strict=True))
+    if any(a.start >= b.stop or b.start >= a.stop for a, b in sides):
+        return None
+    rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in sides)
+    return rows, columns
+
+
 def everything(array: NDArray[Any]) -> Box:
     """The box of a whole array."""
     return slice(0, array.shape[0]), slice(0, array.shape[1])

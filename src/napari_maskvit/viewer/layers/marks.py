@@ -9,21 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_maskvit.viewer.layers.boxes import Box, everything
+from napari_maskvit.viewer.layers.boxes import Box, everything, joined
 from napari_maskvit.viewer.layers.colours import label_colours
 from napari_maskvit.viewer.layers.placing import FLAT, TAG
 
 Levels = Sequence[NDArray[np.uint8]]
 
-ADDED, REMOVED, OUTLINE, ADDED_EDGE, REMOVED_EDGE = 1, 2, 3, 4, 5
+ADDED, REMOVED, GIVEN, TAKEN, OUTLINE, ADDED_EDGE, REMOVED_EDGE = range(1, 8)
 COLOURS = {
     ADDED: (0.10, 0.45, 1.00, 0.35),
     REMOVED: (1.00, 0.45, 0.00, 0.35),
+    GIVEN: (0.10, 0.45, 1.00, 0.35),
+    TAKEN: (1.00, 0.45, 0.00, 0.35),
     OUTLINE: (0.0, 0.42, 0.47, 1.0),
     ADDED_EDGE: (0.10, 0.45, 1.00, 1.0),
     REMOVED_EDGE: (1.00, 0.45, 0.00, 1.0),
 }
-FILLS = (ADDED, REMOVED)
+OVER_ATTENTION = {
+    **{mark: COLOURS[mark] for mark in (OUTLINE, ADDED_EDGE, REMOVED_EDGE)},
+    GIVEN: (0.0, 0.42, 0.47, 0.45),
+    TAKEN: (1.0, 1.0, 1.0, 0.75),
+}
+"""What was added and removed is seen by what attention covers. But of the latest stroke attention
+has not heard yet: what it gave is dyed, and what it took as pale as glass."""
+
 COARSEST = 512
 
 
@@ -39,12 +48,18 @@ class Marks:
         Scale, translate and units of the mask's layer.
     levels
         What `mark_levels` made, which may have been in another thread.
+
+    Attributes
+    ----------
+    sketched
+        Boxes in which something is set apart that attention has not heard of.
     """
 
     def __init__(self, levels: Levels, place: dict[str, Any]) -> None:
         from napari.layers import Labels
 
         self.levels = list(levels)
+        self.sketched: list[Box] = []
         self._filled = True
         self.layer = Labels(
             self.levels,
@@ -61,21 +76,61 @@ class Marks:
         """Fill what was added and removed, or draw its edge alone, as over other colours."""
         if on != self._filled:
             self._filled = on
-            shown = {mark: colour for mark, colour in COLOURS.items() if on or mark not in FILLS}
-            self.layer.colormap = label_colours(shown)
+            self.layer.colormap = label_colours(COLOURS if on else OVER_ATTENTION)
 
     def draw(self, mask: NDArray[np.uint8], found: NDArray[np.uint8], *boxes: Box) -> None:
         """Bring boxes of the mask, their rims included, up to date."""
+        self._shown([_mark(self.levels, mask, found, box) for box in boxes])
+
+    def sketch(
+        self,
+        mask: NDArray[np.uint8],
+        before: NDArray[np.uint8],
+        found: NDArray[np.uint8],
+        *boxes: Box,
+    ) -> None:
+        """The same; over attention with what differs from the mask ``before`` set apart."""
+        if self._filled:
+            self.draw(mask, found, *boxes)
+            return
+        self._shown([_mark(self.levels, mask, found, box, before) for box in boxes])
         for box in boxes:
-            _mark(self.levels, mask, found, box)
-        # A thumbnail more would draw the list of layers, and with it the whole window, once more.
-        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+            both = joined(self.sketched[-1], box) if self.sketched else None
+            self.sketched[-1:] = [*self.sketched[-1:], box] if both is None else [both]
+
+    def _shown(self, drawn: list[list[Box]]) -> None:
+        if not all(self._show(parts) for parts in drawn):
+            # A thumbnail more would draw the list of layers, and with it the whole window, again.
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def take(self, levels: Levels) -> None:
         """Show levels of the same shapes that `mark_levels` made."""
         for mine, new in zip(self.levels, levels, strict=True):
             np.copyto(mine, new)
+        self.sketched = []
         self.layer.refresh(extent=False)
+
+    def _show(self, parts: Sequence[Box]) -> bool:
+        """Have napari take over a box of the level in view; whether that could be done.
+
+        It is private to napari, which does so itself under its brush, but for one level alone.
+        """
+        layer = self.layer
+        if not layer.visible:
+            return True
+        try:
+            image, level = layer._slice.image, layer.data_level
+            place = _place_within(image.raw, self.levels[level])
+            if place is None:
+                return False
+            part = _overlap(parts[level], place)
+            if part is not None:
+                image.view[part] = layer._raw_to_displayed(image.raw, part)
+                offset = [side.start for side in part]
+                layer.events.labels_update(data=image.view[part], offset=offset)
+        except (AttributeError, TypeError):
+            return False
+        return True
 
 
 def mark_levels(
@@ -91,8 +146,13 @@ def mark_levels(
 
 
 def _mark(
-    levels: list[NDArray[np.uint8]], mask: NDArray[np.uint8], found: NDArray[np.uint8], box: Box
-) -> None:
+    levels: list[NDArray[np.uint8]],
+    mask: NDArray[np.uint8],
+    found: NDArray[np.uint8],
+    box: Box,
+    before: NDArray[np.uint8] | None = None,
+) -> list[Box]:
+    """Mark a box of the mask and its rim; which box of each level that was."""
     rows, columns = (
         slice(max(0, side.start - 1), min(side.stop + 1, length))
         for side, length in zip(box, mask.shape, strict=True)
@@ -110,19 +170,48 @@ def _mark(
         added, removed = (now == 1) & ~then, then & (now == 0)
         marks[added[inside]] = ADDED
         marks[removed[inside]] = REMOVED
+        if before is not None:
+            is_tissue, was_tissue = now[inside] == 1, before[rows, columns] == 1
+            marks[is_tissue & ~was_tissue] = GIVEN
+            marks[was_tissue & ~is_tissue] = TAKEN
         marks[outline] = OUTLINE
         marks[_inner_edge(added)[inside]] = ADDED_EDGE
         marks[_inner_edge(removed)[inside]] = REMOVED_EDGE
+    parts: list[Box] = [(rows, columns)]
     for fine, coarse in pairwise(levels):
         rows, columns = (
             slice(max(0, side.start // 2 - 1), (side.stop + 1) // 2) for side in (rows, columns)
         )
         coarse[rows, columns] = _pooled(fine, rows, columns)
+        parts.append((rows, columns))
+    return parts
 
 
 def outline_only() -> Any:
     """The marks' colormap with everything but edges left out, all of one colour."""
     return label_colours(dict.fromkeys((OUTLINE, ADDED_EDGE, REMOVED_EDGE), COLOURS[OUTLINE]))
+
+
+def _place_within(part: NDArray[Any], whole: NDArray[Any]) -> Box | None:
+    """Which rows and columns of an array another one shows; None where it is no such window."""
+    if part.ndim != whole.ndim or part.strides != whole.strides or not part.size:
+        return None
+    first, start = (array.__array_interface__["data"][0] for array in (part, whole))
+    row, column = divmod(first - start, whole.strides[0])
+    column //= whole.strides[1]
+    stops = row + part.shape[0], column + part.shape[1]
+    if row < 0 or any(stop > side for stop, side in zip(stops, whole.shape, strict=True)):
+        return None
+    return slice(row, stops[0]), slice(column, stops[1])
+
+
+def _overlap(box: Box, window: Box) -> Box | None:
+    """Where a box lies in a window, from the window's corner; None where it does not."""
+    rows, columns = (
+        slice(max(side.start, frame.start) - frame.start, min(side.stop, frame.stop) - frame.start)
+        for side, frame in zip(box, window, strict=True)
+    )
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def _with_rim(shape: tuple[int, ...], box: Box) -> tuple[Box, Box]:

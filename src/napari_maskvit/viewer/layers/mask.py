@@ -156,6 +156,7 @@ class MaskLayer:
         """Stop listening."""
         self._settle.cancel()
         self._soon.stop()
+        self.layer.events.labels_update.disconnect(self._on_move)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.set_data.disconnect(self._on_data)
         self.layer.events.data.disconnect(self._on_data)
@@ -172,6 +173,15 @@ class MaskLayer:
         """See now what was told of and waits to settle, if anything does."""
         if self._is_waiting:
             self._compare()
+
+    def answered(self) -> None:
+        """Attention has heard of every correction: the latest looks like the others."""
+        boxes, self.marks.sketched = self.marks.sketched, []
+        # Unless a hand is drawing the next one.
+        if self.layer._block_history:
+            self._sketch(*boxes)
+        elif boxes:
+            self.marks.draw(self._shadow, self.found, *boxes)
 
     def _make_layer(self) -> Any:
         from napari.layers import Labels
@@ -190,6 +200,7 @@ class MaskLayer:
             **self._geometry(),
         )
         layer.selected_label = 1
+        layer.events.labels_update.connect(self._on_move)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_data)
         layer.events.data.connect(self._on_data)
@@ -207,6 +218,13 @@ class MaskLayer:
         if self.outline not in layers:
             insert_quietly(self.viewer, len(layers), self.outline)
 
+    def _on_move(self, event: Any) -> None:
+        """Mark what a stroke has changed so far, for the mask itself lies under attention."""
+        if self.layer._block_history and not self._writing:
+            ends = zip(event.offset, event.data.shape, strict=True)
+            rows, columns = (slice(start, start + length) for start, length in ends)
+            self._sketch((rows, columns))
+
     def _on_paint(self, event: Any) -> None:
         # A stroke ends what could be redone.
         self._undone = len(self.layer._redo_history)
@@ -214,7 +232,7 @@ class MaskLayer:
             return
         box = box_of(event.value, self._shadow.shape)
         # Outside a drag (polygon, fill from code) the event comes before the data is written.
-        if box is not None and not self._take(box):
+        if box is not None and not self._take(box, by_hand=True):
             self._is_waiting = True
             self._soon.start()
 
@@ -242,27 +260,37 @@ class MaskLayer:
         if box is not None:
             self._take(box)
 
-    def _take(self, box: Box) -> bool:
-        """Bring shadow, outline and numbers up to date in a box; whether anything changed."""
+    def _sketch(self, *boxes: Box) -> None:
+        self.marks.sketch(np.asarray(self.layer.data), self._shadow, self.found, *boxes)
+
+    def _take(self, box: Box, by_hand: bool = False) -> bool:
+        """Bring shadow, outline and numbers up to date in a box; whether anything changed.
+
+        What was changed ``by_hand`` is shown as such until it is `answered`.
+        """
         data = np.asarray(self.layer.data)
         parts = [part for part in tiles(box) if not np.array_equal(data[part], self._shadow[part])]
         if not parts:
             return False
-        self._follow(parts)
+        self._follow(parts, by_hand=by_hand)
         self.changed.emit(box)
         return True
 
-    def _follow(self, parts: list[Box], levels: Levels | None = None) -> None:
+    def _follow(
+        self, parts: list[Box], levels: Levels | None = None, by_hand: bool = False
+    ) -> None:
         data = np.asarray(self.layer.data)
+        if by_hand:
+            self._sketch(*parts)
         for part in parts:
             self.areas.leave_out(self._shadow, self.found, part)
             self._shadow[part] = data[part]
             self.areas.count(self._shadow, self.found, part)
         self._mask = None
-        if levels is None:
-            self.marks.draw(self._shadow, self.found, *parts)
-        else:
+        if levels is not None:
             self.marks.take(levels)
+        elif not by_hand:
+            self.marks.draw(self._shadow, self.found, *parts)
 
     def _areas(self, as_found: bool) -> Areas:
         found = self._shadow if as_found else self.found
