@@ -159,7 +159,8 @@ class _Stroke:
         # A window that was closed meanwhile has no canvas any more.
         with suppress(RuntimeError):
             self._undo.close()
-            self._canvas.update()
+            if self._whole or self._box is not None:
+                self._canvas.update()
 
     def _start(self) -> None:
         canvas, native = self._canvas, self._canvas.native

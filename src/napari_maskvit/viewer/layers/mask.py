@@ -75,7 +75,7 @@ class MaskLayer:
         self.found: NDArray[np.uint8] = np.array((found or mask).array, np.uint8)
         self._shadow: NDArray[np.uint8] = np.array(mask.array, np.uint8)
         self._mask: TissueMask | None = mask
-        self._writing = self._is_waiting = False
+        self._writing = self._is_waiting = self._moved = False
         self.layer = self._make_layer()
         if levels is None:
             levels = mark_levels(self._shadow, self.found)
@@ -224,6 +224,7 @@ class MaskLayer:
             ends = zip(event.offset, event.data.shape, strict=True)
             rows, columns = (slice(start, start + length) for start, length in ends)
             self._sketch((rows, columns))
+            self._moved = True
 
     def _on_paint(self, event: Any) -> None:
         # A stroke ends what could be redone.
@@ -280,8 +281,9 @@ class MaskLayer:
         self, parts: list[Box], levels: Levels | None = None, by_hand: bool = False
     ) -> None:
         data = np.asarray(self.layer.data)
-        if by_hand:
+        if by_hand and not self._moved:
             self._sketch(*parts)
+        self._moved = False
         for part in parts:
             self.areas.leave_out(self._shadow, self.found, part)
             self._shadow[part] = data[part]
