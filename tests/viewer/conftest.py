@@ -164,6 +164,20 @@ class Hand:
         self.viewer, self.qtbot = viewer, qtbot
         self.canvas = viewer.window._qt_viewer.canvas.native
         self.seconds: list[float] = []
+        self._be_the_only_mouse()
+
+    def _be_the_only_mouse(self) -> None:
+        """The screen's own pointer leaves the canvas whenever a window of other tests comes up."""
+        from qtpy.QtCore import QEvent, QObject, QPointF
+        from qtpy.QtGui import QEnterEvent
+        from qtpy.QtWidgets import QApplication
+
+        class NoOther(QObject):
+            def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+                return event is not None and event.type() in (QEvent.Type.Enter, QEvent.Type.Leave)
+
+        QApplication.sendEvent(self.canvas, QEnterEvent(*[QPointF(0, 0)] * 3))
+        self.canvas.installEventFilter(NoOther(self.canvas))
 
     def screen(self, y: float, x: float) -> tuple[float, float]:
         camera = self.viewer.scene.camera

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_maskvit.tissue import TissueMask, TissueParameters
+from napari_maskvit.viewer.layers.marks import ADDED, ADDED_EDGE, REMOVED
 
 pytestmark = pytest.mark.window
 
@@ -53,8 +54,8 @@ def test_a_stroke_is_seen_apart_and_taken_back(found, hand, qtbot):
     assert found.tissue.areas.added_mm2 > 0.004
     assert found.tissue.areas.removed_mm2 == 0
     marks = found.tissue.editor.marks.levels
-    assert marks[0][cell(found, GLASS)] == 1
-    assert marks[-1].max() == 4
+    assert marks[0][cell(found, GLASS)] == ADDED
+    assert marks[-1].max() == ADDED_EDGE
     np.testing.assert_array_equal(found.tissue.found.array, before)
 
     found.hand.undo()
@@ -70,7 +71,7 @@ def test_the_eraser_removes(found, hand):
     hand.drag([TISSUE, (384.0, 520.0)])
     assert found.mask.array[cell(found, TISSUE)] == 0
     assert found.tissue.areas.removed_mm2 > 0.001
-    assert found.tissue.editor.marks.levels[0][cell(found, (384.0, 500.0))] == 2
+    assert found.tissue.editor.marks.levels[0][cell(found, (384.0, 500.0))] == REMOVED
 
 
 def test_a_polygon_counts_and_is_taken_back(found, settle):
