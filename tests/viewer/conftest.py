@@ -173,7 +173,7 @@ class Hand:
         from qtpy.QtWidgets import QApplication
 
         class NoOther(QObject):
-            def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+            def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
                 return event is not None and event.type() in (QEvent.Type.Enter, QEvent.Type.Leave)
 
         QApplication.sendEvent(self.canvas, QEnterEvent(*[QPointF(0, 0)] * 3))
