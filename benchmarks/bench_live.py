@@ -70,10 +70,11 @@ class Bench(Window):
     """
 
     def __init__(self, path: Path, model: str | None) -> None:
+        self.worst: dict[str, float] = {}
+        self.before = REST
         super().__init__(path)
         self.model = model
         self.rng = np.random.default_rng(0)
-        self.worst: dict[str, float] = {}
         self.picture = 0.0
         self.time_pictures()
         self.wait(0.5)
@@ -166,7 +167,7 @@ class Bench(Window):
             computed = explanation.statistics.computed_patches
             strokes.append((answered, computed, own, climbing, self.picture))
             self.wait(0.3)
-            undone.append(self.answer(self.session.hand.undo))
+            undone.append(self.answer(self.undo))
             self.wait(0.3)
         return strokes, undone
 
@@ -185,11 +186,13 @@ class Bench(Window):
 
         runs.heatmap_for = timed
 
-    def answer(self, act: Callable[[], None]) -> float:
-        """Seconds from the end of an action to the new picture and prediction on the screen."""
+    def answer(self, act: Callable[[], float]) -> float:
+        """Seconds until the new picture and prediction are on the screen.
+
+        ``act`` returns the moment from which they count.
+        """
         before = self.session.explanation
-        act()
-        started = time.perf_counter()
+        started = act()
         return self.shown(lambda: self.session.explanation is not before, 120) - started
 
     def paint(self, updating: bool) -> list[float]:
@@ -214,7 +217,7 @@ class Bench(Window):
         sizes = []
         for step in range(1, count + 1):
             self.aim(*self.place(), settle=0.02)
-            self.answer(self.stroke if step % 2 else self.session.hand.undo)
+            self.answer(self.stroke if step % 2 else self.undo)
             if step in marks:
                 self.rest()
                 sizes.append((resident_mb(), self.patches_mb(), self.tiles_mb()))
@@ -267,12 +270,19 @@ class Bench(Window):
         self.session.hand.brush_um = BRUSH_UM
         self.wait(settle)
 
-    def stroke(self, moves: int = 12, spent: Callable[[float], Any] = lambda _: None) -> None:
-        """A stroke across the middle of the view, drawn with the mouse."""
+    def stroke(self, moves: int = 12, spent: Callable[[float], Any] = lambda _: None) -> float:
+        """A stroke across the middle of the view, drawn with the mouse; when that was let go."""
         height, width = self.viewer.canvas.size
         reach = STROKE_UM / 2 * self.viewer.scene.camera.zoom
         places = [(width / 2 + side, height / 2) for side in np.linspace(-reach, reach, moves + 1)]
-        self.draw(places, spent)
+        return self.draw(places, spent)
+
+    def undo(self) -> float:
+        """Take the latest stroke back; when that was asked for."""
+        asked = time.perf_counter()
+        self.session.hand.undo()
+        self.took(time.perf_counter() - asked)
+        return asked
 
     def rest(self) -> None:
         """Wait until nothing is at work."""
@@ -280,12 +290,14 @@ class Bench(Window):
         self.until(lambda: bool(self.session.jobs.is_idle), 3600)
         self.wait(0.3)
 
-    def answer_events(self) -> float:
-        """As ever; notes the slowest answer."""
-        meanwhile = self.meanwhile
-        spent = super().answer_events()
-        self.worst[meanwhile] = max(self.worst.get(meanwhile, 0.0), spent)
-        return spent
+    def answer_events(self) -> None:
+        """As ever; what is answered counts for what went on before it was."""
+        self.before = self.meanwhile
+        super().answer_events()
+
+    def took(self, seconds: float) -> None:
+        """Note the slowest answer."""
+        self.worst[self.before] = max(self.worst.get(self.before, 0.0), seconds)
 
     @property
     def meanwhile(self) -> str:

@@ -54,6 +54,9 @@ class Window:
         self.session = Session.of(self.viewer)
         self.session.failed.connect(lambda text: print(f"\nfailed: {text}\n", flush=True))
 
+    def took(self, seconds: float) -> None:
+        """The window was busy for so long with what it had to answer."""
+
     def mouse(self, kind: Any, place: tuple[float, float], button: Any, buttons: Any) -> None:
         """Send a mouse event to the canvas."""
         from qtpy.QtCore import QPointF, Qt
@@ -63,12 +66,17 @@ class Window:
         point = QPointF(*place)
         modifiers = Qt.KeyboardModifier.NoModifier
         event = QMouseEvent(kind, point, canvas.mapToGlobal(point), button, buttons, modifiers)
+        sent = time.perf_counter()
         self.app.sendEvent(canvas, event)
+        self.took(time.perf_counter() - sent)
 
     def draw(
         self, places: list[tuple[float, float]], spent: Callable[[float], Any] = lambda _: None
-    ) -> None:
-        """Draw a stroke through places (x, y) of the canvas; tells the seconds of each move."""
+    ) -> float:
+        """Draw a stroke through places (x, y) of the canvas; when the button was let go.
+
+        ``spent`` is told the seconds of each move.
+        """
         from qtpy.QtCore import QEvent, Qt
 
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
@@ -79,10 +87,12 @@ class Window:
             self.mouse(QEvent.Type.MouseMove, place, none, left)
             self.app.processEvents()
             spent(time.perf_counter() - started)
+        released = time.perf_counter()
         self.mouse(QEvent.Type.MouseButtonRelease, places[-1], left, none)
+        return released
 
-    def answer_events(self) -> float:
-        """Seconds that the window takes for what waits to be answered."""
+    def answer_events(self) -> None:
+        """Have the window answer all that waits to be answered."""
         from qtpy.QtCore import QEvent
 
         asked = time.perf_counter()
@@ -90,7 +100,7 @@ class Window:
         # Left to the event loop itself, which a benchmark does not run: without it napari's
         # spinner turns for ever once a bar of progress has closed.
         self.app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        return time.perf_counter() - asked
+        self.took(time.perf_counter() - asked)
 
     def wait(self, seconds: float) -> None:
         """Let the window live for a while."""

@@ -142,6 +142,33 @@ def test_an_undo_after_strokes_is_known_without_reading_the_whole_mask(editor, m
     assert len({stand.tobytes() for stand in stands}) == 4
 
 
+@pytest.mark.parametrize("step", ["undo", "redo"])
+def test_an_undo_draws_what_it_changed_alone(editor, step):
+    editor.apply(
+        painted(editor.mask, (slice(30, 50), slice(40, 70)), np.ones((20, 30), bool), 3, "marked")
+    )
+    if step == "redo":
+        editor.layer.undo()
+    drawn, taken = [], []
+    editor.layer.events.labels_update.connect(lambda event: drawn.append(event))
+    editor.layer.events.set_data.connect(taken.append)
+    getattr(editor.layer, step)()
+    (event,) = drawn
+    assert not taken
+    assert list(event.offset) == [30, 40]
+    np.testing.assert_array_equal(event.data, editor.layer.data[30:50, 40:70])
+    np.testing.assert_array_equal(editor.mask.array, editor.layer.data)
+    editor.layer.refresh()
+    assert taken, "whatever else asks has all of it"
+
+
+@pytest.mark.parametrize("step", ["undo", "redo"])
+def test_an_undo_of_nothing_changes_nothing(editor, step):
+    before = editor.mask.array.copy()
+    getattr(editor.layer, step)()
+    np.testing.assert_array_equal(editor.mask.array, before)
+
+
 def test_tiles_cover_a_box_once():
     seen = np.zeros((1300, 700), int)
     for part in tiles((slice(3, 1290), slice(0, 650))):

@@ -185,6 +185,32 @@ def test_two_views_side_by_side_are_drawn_whole(ran: Any, hand: Any, screen: Scr
     assert screen.narrow == 0
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_stroke_and_its_undo_look_as_if_every_layer_had_been_taken_anew(
+    ran: Any, hand: Any, screen: Screen, settle: Any, beside: bool
+) -> None:
+    if beside:
+        ran.compare(True)
+        settle(ran)
+    ran.hand.pick("eraser")
+    ran.hand.brush_um = 80.0
+    screen.viewer.scene.camera.center, screen.viewer.scene.camera.zoom = (384.0, 440.0), 1.0
+    seen = [screen.at_rest()]
+    for act in (
+        lambda: hand.drag([(384.0, 420.0), (420.0, 470.0)]),
+        lambda: screen.viewer.layers.selection.active.undo(),
+        lambda: screen.viewer.layers.selection.active.redo(),
+    ):
+        act()
+        settle(ran)
+        seen.append(screen.at_rest())
+        for layer in screen.viewer.layers:
+            layer.refresh()
+        np.testing.assert_array_equal(seen[-1], screen.drawn_whole())
+    assert (seen[1] != seen[2]).any()
+    np.testing.assert_array_equal(seen[1], seen[3])
+
+
 sides = st.floats(0, 2000)
 
 

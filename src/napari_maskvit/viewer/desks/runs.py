@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_maskvit.explain import Explanation
     from napari_maskvit.viewer.desks.attention import AttentionDesk
 
-ANSWER_S = 0.08
+ANSWER_S = 0.06
 """About as long as a processor draws a frame: an answer that comes by then saves one."""
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import napari
 
 
+FOLLOW_MS = 60
 SEEN = 0.95
 """Share of a view that the slide fills."""
 
@@ -34,8 +35,10 @@ class SideBySide:
 
     def __init__(self, viewer: napari.Viewer, slide_layer: Any) -> None:
         from napari.layers import Image
+        from superqt.utils import qdebounced
 
         self.viewer = viewer
+        self._soon = qdebounced(self._follow, timeout=FOLLOW_MS)
         self._arranging = False
         self._outline: Any = None
         self._plain: list[Any] = []
@@ -74,6 +77,7 @@ class SideBySide:
     def close(self) -> None:
         """One view again."""
         layers = self.viewer.layers
+        self._soon.cancel()
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         grid = self.viewer.canvas.grid
@@ -106,6 +110,8 @@ class SideBySide:
             metadata={TAG: {"kind": "copy", "of": outline}},
         )
         outline.events.set_data.connect(lambda: self._follow(outline))
+        # Under the brush it is drawn in boxes, many a second.
+        outline.events.labels_update.connect(lambda: self._soon(outline))
         insert_quietly(self.viewer, len(self.viewer.layers), self._outline)
 
     def _follow(self, outline: Any) -> None:

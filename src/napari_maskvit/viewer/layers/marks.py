@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_maskvit.viewer.layers.boxes import Box, everything, joined
 from napari_maskvit.viewer.layers.colours import label_colours
+from napari_maskvit.viewer.layers.partly import draw_box
 from napari_maskvit.viewer.layers.placing import FLAT, TAG
 
 Levels = Sequence[NDArray[np.uint8]]
@@ -111,10 +112,7 @@ class Marks:
         self.layer.refresh(extent=False)
 
     def _show(self, parts: Sequence[Box]) -> bool:
-        """Have napari take over a box of the level in view; whether that could be done.
-
-        It is private to napari, which does so itself under its brush, but for one level alone.
-        """
+        """Have napari draw a box of the level in view; whether that could be done."""
         layer = self.layer
         if not layer.visible:
             return True
@@ -123,14 +121,10 @@ class Marks:
             place = _place_within(image.raw, self.levels[level])
             if place is None:
                 return False
-            part = _overlap(parts[level], place)
-            if part is not None:
-                image.view[part] = layer._raw_to_displayed(image.raw, part)
-                offset = [side.start for side in part]
-                layer.events.labels_update(data=image.view[part], offset=offset)
         except (AttributeError, TypeError):
             return False
-        return True
+        part = _overlap(parts[level], place)
+        return part is None or draw_box(layer, part)
 
 
 def mark_levels(

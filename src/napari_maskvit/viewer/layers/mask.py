@@ -16,6 +16,7 @@ from napari_maskvit.viewer.layers.boxes import Box, bounding_box, everything, ti
 from napari_maskvit.viewer.layers.colours import KIND_COLOURS, TISSUE_COLOUR, label_colours
 from napari_maskvit.viewer.layers.history import Write, box_of, writes_of
 from napari_maskvit.viewer.layers.marks import Levels, Marks, mark_levels
+from napari_maskvit.viewer.layers.partly import undo_in_boxes
 from napari_maskvit.viewer.layers.placing import (
     FLAT,
     TAG,
@@ -204,6 +205,7 @@ class MaskLayer:
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_data)
         layer.events.data.connect(self._on_data)
+        undo_in_boxes(layer, self._on_data)
         return layer
 
     def _geometry(self) -> dict[str, Any]:
@@ -237,7 +239,7 @@ class MaskLayer:
             self._is_waiting = True
             self._soon.start()
 
-    def _on_data(self, event: Any) -> None:
+    def _on_data(self, _event: object = None) -> None:
         if self._writing:
             return
         # Undo and redo say no more than that the data was set, as does every refresh; but what
